@@ -1,0 +1,1 @@
+"""SQS and S3, through aiobotocore: the only part that knows botocore."""

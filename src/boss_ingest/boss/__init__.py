@@ -1,0 +1,1 @@
+"""The Boss service: its REST API, tokens, jobs and keys."""

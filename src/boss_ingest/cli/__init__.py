@@ -1,0 +1,1 @@
+"""The commands a person types: each says things, asks things, and decides nothing."""

@@ -1,0 +1,1 @@
+"""Pixels to bytes: tile images, blosc cuboids, and the processes they are made in."""

@@ -1,0 +1,1 @@
+"""The pipeline and the life of a job: create, join, upload, complete."""

@@ -1,0 +1,1 @@
+"""A Boss on your own machine: for trying, for testing, for learning."""
