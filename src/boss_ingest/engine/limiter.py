@@ -1,0 +1,67 @@
+"""How many PUTs may be in flight: more while S3 keeps up, half as many when it says SlowDown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from types import TracebackType
+from typing import Self
+
+_SETTLE_S = 1.0  # PUTs already in flight when the limit was halved say nothing about the new limit
+
+
+class PutLimiter:
+    """An additive-increase, multiplicative-decrease limit on concurrent PUTs.
+
+    Use as `async with limiter:` around one PUT, then `ok()` or `throttled()`.
+    """
+
+    def __init__(self, most: int, *, start: int | None = None) -> None:
+        self._most = most
+        self._limit = float(min(most, start or most))
+        self._in_flight = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._halved_at_s = float("-inf")
+
+    @property
+    def limit(self) -> int:
+        """How many PUTs may be in flight just now."""
+        return max(1, int(self._limit))
+
+    def ok(self) -> None:
+        """A PUT was accepted: allow one more for every `limit` of them."""
+        self._limit = min(float(self._most), self._limit + 1.0 / self._limit)
+
+    def throttled(self) -> None:
+        """S3 asked us to slow down: halve, once for all the PUTs that were told so together."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._halved_at_s >= _SETTLE_S:
+            self._halved_at_s = now_s
+            self._limit = max(1.0, self._limit / 2)
+
+    async def __aenter__(self) -> Self:
+        if self._in_flight < self.limit and not self._waiting:
+            self._in_flight += 1
+            return self
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._leave()
+            else:
+                self._waiting.remove(turn)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
+        while self._waiting and self._in_flight < self.limit:
+            self._in_flight += 1
+            self._waiting.popleft().set_result(None)

@@ -1,0 +1,46 @@
+"""What a user may set about how the work is done, and the defaults when they don't."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+GIB = 1 << 30
+
+
+def _spare_memory_bytes() -> int:
+    """A quarter of the machine's memory, at most 4 GiB: what we may take without being asked."""
+    try:
+        physical_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # not told on this platform
+        return GIB
+    return max(GIB // 4, min(4 * GIB, physical_bytes // 4))
+
+
+def _cores() -> int:
+    """The cores this process may use, which in a container or a batch job is fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How one client works on a job. All times in seconds, all sizes in bytes.
+
+    `lease_s` stays below 180: a longer one could be overtaken by the job's completion
+    (docs/protocol.md, "Completing").
+    """
+
+    concurrency: int = 64                # most PUTs in flight
+    memory_bytes: int = field(default_factory=_spare_memory_bytes)
+    workers: int = field(default_factory=_cores)     # processes that decode, and run plugins
+    attempts: int = 3                    # tries before a task is set aside
+    read_timeout_s: float = 100.0        # one call of a plugin; then its process is replaced
+    lease_s: float = 170.0
+    grace_s: float = 30.0                # to finish what is in flight after Ctrl-C
+    give_up_s: float = 900.0             # without any success, before exit 7
+    verify_timeout_s: float = 6 * 3600.0
+    hopeless_after: int = 100            # failed tasks with none stored, before we stop trying
+    include_outside: bool = False        # also store cuboids wholly outside the extent
+    manual_complete: bool = False

@@ -1,0 +1,83 @@
+"""Trying again: the one place that decides when a failed request is sent once more."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from boss_ingest.engine.events import Observer, Retrying
+from boss_ingest.engine.tally import Tally
+from boss_ingest.errors import CredentialsError, Disposition, GaveUpError, ServiceError
+
+_FIRST_S = 0.2
+_CEILING_S = 20.0
+
+T = TypeVar("T")
+
+
+def pause_s(attempt: int, *, at_least_s: float = 0.0) -> float:
+    """How long to wait after the given failed attempt (1, 2, …): exponential, with full jitter."""
+    ceiling_s = min(_CEILING_S, _FIRST_S * 2**min(attempt, 16))
+    return max(at_least_s, random.uniform(0.0, ceiling_s))  # noqa: S311 - jitter, not a secret
+
+
+class Retrier:
+    """Repeats requests that may work in a moment, and gives up when nothing has worked for long.
+
+    `renew` is called when keys are refused. `give_up_s` counts from the last success of any request,
+    so a long outage ends the run with exit code 7 however many tasks are in flight.
+    """
+
+    def __init__(
+        self,
+        *,
+        renew: Callable[[CredentialsError], Awaitable[None]],
+        give_up_s: float,
+        tally: Tally,
+        observe: Observer,
+    ) -> None:
+        self._renew = renew
+        self._give_up_s = give_up_s
+        self._tally = tally
+        self._observe = observe
+        self._worked_at_s = asyncio.get_running_loop().time()
+
+    async def __call__(
+        self, request: Callable[[], Awaitable[T]], *, what: str, until_s: float = float("inf")
+    ) -> T:
+        """Send until it works; raise the last error when it cannot, or when `until_s` (loop time) is past.
+
+        Raises ServiceError of any kind, JobGoneError when renewing keys finds that the job is gone, and
+        GaveUpError after `give_up_s` without any success.
+        """
+        loop = asyncio.get_running_loop()
+        attempt = 0
+        while True:
+            try:
+                answer = await request()
+            except ServiceError as error:
+                if error.disposition is not Disposition.RETRY:
+                    raise
+                attempt += 1
+                if isinstance(error, CredentialsError):
+                    await self._renew(error)
+                wait_s = pause_s(attempt, at_least_s=error.retry_after_s)
+                self._check_patience(error, wait_s=wait_s)
+                if loop.time() + wait_s > until_s:
+                    raise
+                self._tally.retries += 1
+                self._observe(Retrying(what, error, wait_s))
+            else:
+                self._worked_at_s = loop.time()
+                return answer
+            await asyncio.sleep(wait_s)
+
+    def _check_patience(self, error: ServiceError, *, wait_s: float) -> None:
+        silent_s = asyncio.get_running_loop().time() - self._worked_at_s
+        if silent_s + wait_s > self._give_up_s:
+            raise GaveUpError(
+                f"nothing has worked for {silent_s:.0f} s; the last answer was: {error.what}",
+                hint=error.hint or "nothing is lost: go on later with `boss-ingest join`",
+            ) from error

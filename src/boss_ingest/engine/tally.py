@@ -1,0 +1,40 @@
+"""What this client has done so far, as counts that are never ahead of the truth."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from boss_ingest.engine.events import SetAside
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one client's work on one job. A task counts as stored once its message is deleted."""
+
+    total: int = 0               # tasks of the whole job, as the Boss counts them
+    left_visible: int | None = None     # in the upload queue when last asked; None before
+    left_in_flight: int | None = None   # leased by someone, us included, when last asked
+    stored: int = 0              # tasks done here
+    objects: int = 0             # tiles or cuboids put here
+    stored_bytes: int = 0        # bytes of their bodies
+    passed_through: int = 0      # tiles stored byte for byte as they were read
+    skipped_outside: int = 0     # cuboids wholly outside the extent, not stored
+    substituted: int = 0         # tiles or chunks made up because the job file asks for it
+    redelivered: int = 0         # messages that came again after their task was done here
+    retries: int = 0
+    in_work: int = 0
+    set_aside: dict[str, SetAside] = field(default_factory=dict)  # by message id
+    started_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since this client began."""
+        return time.monotonic() - self.started_s
+
+    @property
+    def left(self) -> int | None:
+        """Tasks not done yet by anyone, as far as the queue tells."""
+        if self.left_visible is None or self.left_in_flight is None:
+            return None
+        return self.left_visible + self.left_in_flight
