@@ -18,7 +18,7 @@ class Room:
         self._tasks = tasks
         self._used_bytes = 0
         self._used_tasks = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiting: deque[tuple[int, int, asyncio.Future[None]]] = deque()
 
     @property
     def tasks_in_work(self) -> int:
@@ -30,45 +30,44 @@ class Room:
         """How many bytes the tasks in work were let in with."""
         return self._used_bytes
 
-    async def enter(self, cost_bytes: int) -> None:
-        """Wait until a task of this size may start."""
-        if not self._waiting and self.try_enter(cost_bytes):
+    def capacity(self, cost_bytes: int) -> int:
+        """How many tasks of this size can be in work together, at least one."""
+        return max(1, min(self._tasks, self._memory_bytes // max(1, cost_bytes)))
+
+    async def enter(self, cost_bytes: int, *, tasks: int = 1) -> None:
+        """Wait until so many tasks, of this size each, may start together."""
+        if not self._waiting and self._try_enter(cost_bytes, tasks):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((cost_bytes, turn))
+        self._waiting.append((cost_bytes, tasks, turn))
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.leave(cost_bytes)
+                self.leave(cost_bytes, tasks=tasks)
             else:
-                self._waiting.remove((cost_bytes, turn))
+                self._waiting.remove((cost_bytes, tasks, turn))
                 self._admit()
             raise
 
-    def try_enter(self, cost_bytes: int) -> bool:
-        """Let a task in now if there is room."""
-        if not self._fits(cost_bytes):
-            return False
-        self._used_bytes += cost_bytes
-        self._used_tasks += 1
-        return True
-
-    def leave(self, cost_bytes: int) -> None:
-        """Give back the room of a task that ended, or never came."""
-        self._used_bytes -= cost_bytes
-        self._used_tasks -= 1
+    def leave(self, cost_bytes: int, *, tasks: int = 1) -> None:
+        """Give back the room of tasks that ended, or never came."""
+        self._used_bytes -= cost_bytes * tasks
+        self._used_tasks -= tasks
         self._admit()
 
-    def _fits(self, cost_bytes: int) -> bool:
-        if self._used_tasks == 0:
-            return True
-        return self._used_tasks < self._tasks and self._used_bytes + cost_bytes <= self._memory_bytes
+    def _try_enter(self, cost_bytes: int, tasks: int) -> bool:
+        used_tasks, used_bytes = self._used_tasks + tasks, self._used_bytes + cost_bytes * tasks
+        fits = used_tasks <= self._tasks and used_bytes <= self._memory_bytes
+        if not fits and self._used_tasks > 0:
+            return False
+        self._used_tasks, self._used_bytes = used_tasks, used_bytes
+        return True
 
     def _admit(self) -> None:
         while self._waiting:
-            cost_bytes, turn = self._waiting[0]
-            if not self.try_enter(cost_bytes):
+            cost_bytes, tasks, turn = self._waiting[0]
+            if not self._try_enter(cost_bytes, tasks):
                 return
             self._waiting.popleft()
             turn.set_result(None)

@@ -26,8 +26,8 @@ def pause_s(attempt: int, *, at_least_s: float = 0.0) -> float:
 class Retrier:
     """Repeats requests that may work in a moment, and gives up when nothing has worked for long.
 
-    `renew` is called when keys are refused. `give_up_s` counts from the last success of any request,
-    so a long outage ends the run with exit code 7 however many tasks are in flight.
+    `renew` is called when keys are refused. `give_up_s` counts from the last success of any request to
+    the same service, so a long outage ends the run with exit code 7 however many tasks are in flight.
     """
 
     def __init__(
@@ -42,17 +42,19 @@ class Retrier:
         self._give_up_s = give_up_s
         self._tally = tally
         self._observe = observe
-        self._worked_at_s = asyncio.get_running_loop().time()
+        self._worked_at_s: dict[str, float] = {}
 
     async def __call__(
-        self, request: Callable[[], Awaitable[T]], *, what: str, until_s: float = float("inf")
+        self, service: str, request: Callable[[], Awaitable[T]], *, what: str, until_s: float = float("inf")
     ) -> T:
         """Send until it works; raise the last error when it cannot, or when `until_s` (loop time) is past.
 
-        Raises ServiceError of any kind, JobGoneError when renewing keys finds that the job is gone, and
+        `service` is whose silence is counted (S3, SQS); `what` names the request for the log. Raises
+        ServiceError of any kind, JobGoneError when renewing keys finds that the job is gone, and
         GaveUpError after `give_up_s` without any success.
         """
         loop = asyncio.get_running_loop()
+        self._worked_at_s.setdefault(service, loop.time())
         attempt = 0
         while True:
             try:
@@ -64,20 +66,20 @@ class Retrier:
                 if isinstance(error, CredentialsError):
                     await self._renew(error)
                 wait_s = pause_s(attempt, at_least_s=error.retry_after_s)
-                self._check_patience(error, wait_s=wait_s)
+                self._check_patience(service, error, wait_s=wait_s)
                 if loop.time() + wait_s > until_s:
                     raise
                 self._tally.retries += 1
                 self._observe(Retrying(what, error, wait_s))
             else:
-                self._worked_at_s = loop.time()
+                self._worked_at_s[service] = loop.time()
                 return answer
             await asyncio.sleep(wait_s)
 
-    def _check_patience(self, error: ServiceError, *, wait_s: float) -> None:
-        silent_s = asyncio.get_running_loop().time() - self._worked_at_s
+    def _check_patience(self, service: str, error: ServiceError, *, wait_s: float) -> None:
+        silent_s = asyncio.get_running_loop().time() - self._worked_at_s[service]
         if silent_s + wait_s > self._give_up_s:
             raise GaveUpError(
-                f"nothing has worked for {silent_s:.0f} s; the last answer was: {error.what}",
+                f"{service} has accepted nothing for {silent_s:.0f} s; its last answer was: {error.what}",
                 hint=error.hint or "nothing is lost: go on later with `boss-ingest join`",
             ) from error

@@ -1,0 +1,31 @@
+"""What this client remembers of messages: tries, those set aside, those done and perhaps to come again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+_REMEMBERED = 50_000  # redelivery happens within minutes; older ids need not be kept
+
+
+class Ledger:
+    """Message ids by what became of them. A message id stays the same over its redeliveries."""
+
+    def __init__(self) -> None:
+        self._tries: dict[str, int] = {}
+        self._done: OrderedDict[str, None] = OrderedDict()
+
+    def failed(self, message_id: str) -> int:
+        """Count one more failed try; returns how many there were."""
+        self._tries[message_id] = self._tries.get(message_id, 0) + 1
+        return self._tries[message_id]
+
+    def done(self, message_id: str) -> None:
+        """Everything this message asks for is stored."""
+        self._tries.pop(message_id, None)
+        self._done[message_id] = None
+        while len(self._done) > _REMEMBERED:
+            self._done.popitem(last=False)
+
+    def is_done(self, message_id: str) -> bool:
+        """Whether a message that came again only needs to be acknowledged."""
+        return message_id in self._done

@@ -1,0 +1,150 @@
+"""One task from its lease to the store: the tile path and the chunk path.
+
+Each path returns only when everything its message asks for is stored, and, for a tile, the index
+message was accepted. Acknowledging is left to the pipeline, so nothing here can do it early.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from boss_ingest.aws.queue import IndexQueue, Lease
+from boss_ingest.boss.keys import LookupIds
+from boss_ingest.config.extent import Extent
+from boss_ingest.engine.retry import Retrier
+from boss_ingest.engine.sources import ChunkSource, TileSource
+from boss_ingest.engine.store import Store, compact, cuboid_metadata, tile_metadata
+from boss_ingest.engine.tally import Tally
+from boss_ingest.engine.tasks import ChunkTask, Cuboid, parse_chunk_task, parse_tile_task
+from boss_ingest.errors import Disposition, IngestError
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """What every message of a job is checked against and every object is labelled with.
+
+    `parameters` is what the join answered and the server wants back in each message.
+    """
+
+    job_id: int
+    extent: Extent
+    ids: LookupIds | None
+    parameters: Mapping[str, Any]
+
+
+class TaskPath(Protocol):
+    """How one kind of task is done."""
+
+    async def store(self, lease: Lease) -> None:
+        """Do all that the message asks for. Raises TaskError or ServiceError, and may be called again."""
+
+
+class TilePath:
+    """Read → encode → PUT → index message, for one tile of `tile_yx` rows and columns."""
+
+    def __init__(
+        self,
+        facts: JobFacts,
+        tile_yx: tuple[int, int],
+        *,
+        source: TileSource,
+        store: Store,
+        index: IndexQueue,
+        retry: Retrier,
+        tally: Tally,
+    ) -> None:
+        self._facts = facts
+        self._tile_yx = tile_yx
+        self._source = source
+        self._store = store
+        self._index = index
+        self._retry = retry
+        self._tally = tally
+        y_size, x_size = tile_yx
+        self._sizes = {"x_size": x_size, "y_size": y_size}
+        self._short_form = compact(self._sizes)
+
+    async def store(self, lease: Lease) -> None:
+        """Do all that the message asks for. Raises TaskError or ServiceError, and may be called again."""
+        facts = self._facts
+        task = parse_tile_task(lease, extent=facts.extent, tile_yx=self._tile_yx, ids=facts.ids)
+        image = await self._source.read(task)
+        message = compact({
+            "chunk_key": task.chunk_key,
+            "tile_key": task.key,
+            "ingest_job": facts.job_id,
+            "parameters": facts.parameters,
+            **self._sizes,
+        })
+        metadata = tile_metadata(lease, message, self._short_form)
+        await self._store.put(task.key, image.body, metadata=metadata, until_s=lease.deadline_s)
+        await self._retry(
+            "SQS", lambda: self._index.send(message), what=f"index {task.key}", until_s=lease.deadline_s
+        )
+        self._tally.passed_through += image.passed_through
+
+
+class ChunkPath:
+    """Read once → cut, pad, blosc → PUT every cuboid, for one chunk of `chunk_zyx` voxels."""
+
+    def __init__(
+        self,
+        facts: JobFacts,
+        chunk_zyx: tuple[int, int, int],
+        *,
+        source: ChunkSource,
+        store: Store,
+        tally: Tally,
+        include_outside: bool,
+    ) -> None:
+        self._facts = facts
+        self._chunk_zyx = chunk_zyx
+        self._source = source
+        self._store = store
+        self._tally = tally
+        self._include_outside = include_outside
+        self._short_form = compact({"ingest_job": facts.job_id})
+
+    async def store(self, lease: Lease) -> None:
+        """Do all that the message asks for. Raises TaskError or ServiceError, and may be called again.
+
+        A cuboid that cannot be stored does not hold up its neighbours; its error is raised when all
+        the others are through.
+        """
+        facts = self._facts
+        task = parse_chunk_task(
+            lease,
+            extent=facts.extent,
+            chunk_zyx=self._chunk_zyx,
+            ids=facts.ids,
+            include_outside=self._include_outside,
+        )
+        long_form = compact({
+            "ingest_job": facts.job_id, "chunk_key": task.key, "parameters": facts.parameters
+        })  # fmt: skip
+        metadata = cuboid_metadata(long_form, self._short_form)
+        failed = await self._store_cuboids(task, metadata, until_s=lease.deadline_s)
+        if failed:
+            raise next((error for error in failed if error.disposition is Disposition.STOP), failed[0])
+        self._tally.skipped_outside += task.outside
+
+    async def _store_cuboids(
+        self, task: ChunkTask, metadata: Mapping[str, str], *, until_s: float
+    ) -> list[IngestError]:
+        chunk = await self._source.read(task)
+        failed: list[IngestError] = []
+
+        async def one(cuboid: Cuboid) -> None:
+            try:
+                body = await chunk.body(cuboid)
+                await self._store.put(cuboid.key, body, metadata=metadata, until_s=until_s)
+            except IngestError as error:
+                failed.append(error)
+
+        async with asyncio.TaskGroup() as group:
+            for cuboid in task.cuboids:
+                group.create_task(one(cuboid))
+        return failed

@@ -1,0 +1,262 @@
+"""The pipeline: lease when there is room, do the task, acknowledge it, until the queue is drained.
+
+Data flows one way and nothing is acknowledged before it is stored. A task that fails is tried again,
+let go, or set aside by its error's own disposition, and never holds up the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from collections.abc import Iterable
+
+from boss_ingest.aws.queue import Lease, UploadQueue
+from boss_ingest.engine import events
+from boss_ingest.engine.budget import Room
+from boss_ingest.engine.ledger import Ledger
+from boss_ingest.engine.options import Options
+from boss_ingest.engine.paths import TaskPath
+from boss_ingest.engine.retry import Retrier, pause_s
+from boss_ingest.engine.stop import Stop
+from boss_ingest.engine.tally import Tally
+from boss_ingest.errors import Disposition, IngestError, MessageError, RefusedError
+
+log = logging.getLogger(__name__)
+
+_BATCH = 10           # the most SQS hands out at once
+_LEASERS = 6          # long polls at one time while the queue is full
+_FIRST_LOOK_S = 1.0   # long poll of the first looks at a queue that seems empty …
+_LATER_LOOK_S = 10.0  # … and while waiting for what other clients hold
+_LOOKS = 2            # empty looks in a row before we believe it
+_RELEASES = 6         # leases that one task may outlast before it is set aside
+_GAUGE_S = 5.0        # how often the queue is asked how much is left
+
+
+class End(enum.Enum):
+    """Why the pipeline came to rest."""
+
+    DRAINED = "nothing is left in the queue but what was set aside"
+    STOPPED = "a person asked to stop"
+    HOPELESS = "task after task failed and none was stored"
+
+
+class Pipeline:
+    """The upload of one job by one client; `cost_bytes` is the most memory that one task takes."""
+
+    def __init__(
+        self,
+        queue: UploadQueue,
+        path: TaskPath,
+        *,
+        cost_bytes: int,
+        room: Room,
+        retry: Retrier,
+        options: Options,
+        tally: Tally,
+        ledger: Ledger,
+        observe: events.Observer,
+        stop: Stop,
+    ) -> None:
+        self._queue = queue
+        self._path = path
+        self._cost_bytes = cost_bytes
+        self._room = room
+        self._retry = retry
+        self._options = options
+        self._tally = tally
+        self._ledger = ledger
+        self._observe = observe
+        self._stop = stop
+        self._batch = min(_BATCH, max(1, room.capacity(cost_bytes) // 8))
+        self._plenty = asyncio.Event()
+        self._hopeless = asyncio.Event()
+        self._others_hold = False
+        self._in_work: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> End:
+        """Work until the queue is drained, a stop is asked for, or nothing at all succeeds.
+
+        Raises the error that ends the whole run: QueueGoneError, JobGoneError, GaveUpError, …
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                first = group.create_task(self._lease_until_drained(group))
+                helpers = [group.create_task(self._lease_while_plenty(group)) for _ in range(_LEASERS - 1)]
+                helpers.append(group.create_task(self._gauge()))
+                stopped = group.create_task(_any_of(self._stop.draining, self._hopeless))
+                await asyncio.wait([first, stopped], return_when=asyncio.FIRST_COMPLETED)
+                drained = first.done()
+                _cancel([first, stopped, *helpers])
+                if not drained:
+                    await self._finish_what_is_in_work()
+        except* IngestError as errors:
+            raise _gravest(errors) from None
+        if drained:
+            return End.DRAINED
+        return End.STOPPED if self._stop.draining.is_set() else End.HOPELESS
+
+    async def _lease_until_drained(self, group: asyncio.TaskGroup) -> None:
+        looks = 0
+        while looks < _LOOKS:
+            if await self._lease_once(group):
+                looks = 0
+            else:
+                looks = looks + 1 if await self._nothing_left() else 0
+
+    async def _lease_while_plenty(self, group: asyncio.TaskGroup) -> None:
+        while await self._plenty.wait():
+            await self._lease_once(group)
+
+    async def _lease_once(self, group: asyncio.TaskGroup) -> int:
+        """Take a batch when there is room for all of it; returns how many tasks were started."""
+        await self._room.enter(self._cost_bytes, tasks=self._batch)
+        started = 0
+        try:
+            leases = await self._retry("SQS", self._receive, what="receive from the upload queue")
+            for lease in leases:
+                if self._is_new(lease):
+                    self._in_work[lease.message_id] = group.create_task(self._settle(lease))
+                    started += 1
+        finally:
+            self._room.leave(self._cost_bytes, tasks=self._batch - started)
+        self._tally.in_work = len(self._in_work)
+        if leases:
+            self._plenty.set()
+        else:
+            self._plenty.clear()
+        return started
+
+    async def _receive(self) -> list[Lease]:
+        wait_s = _LATER_LOOK_S if self._others_hold else _FIRST_LOOK_S
+        return await self._queue.lease(self._batch, wait_s=wait_s, lease_s=self._options.lease_s)
+
+    def _is_new(self, lease: Lease) -> bool:
+        """Whether to start on it: not while another delivery of it is in work, nor when set aside."""
+        return lease.message_id not in self._in_work and lease.message_id not in self._tally.set_aside
+
+    async def _nothing_left(self) -> bool:
+        await self._ask_depth()
+        set_aside = len(self._tally.set_aside)
+        left = self._tally.left or 0
+        if self._in_work or left <= set_aside:
+            self._others_hold = False
+            return not self._in_work
+        if not self._others_hold:
+            self._others_hold = True
+            self._observe(events.WaitingForOthers(left - set_aside))
+        return False
+
+    async def _ask_depth(self) -> None:
+        depth = await self._retry("SQS", self._queue.depth, what="ask how much is left in the queue")
+        self._tally.left_visible, self._tally.left_in_flight = depth.visible + depth.delayed, depth.in_flight
+
+    async def _gauge(self) -> None:
+        while True:
+            await self._ask_depth()
+            await asyncio.sleep(_GAUGE_S)
+
+    async def _settle(self, lease: Lease) -> None:
+        try:
+            if self._ledger.is_done(lease.message_id):
+                self._tally.redelivered += 1
+            elif not await self._store(lease):
+                return
+            await self._acknowledge(lease)
+        finally:
+            del self._in_work[lease.message_id]
+            self._tally.in_work = len(self._in_work)
+            self._room.leave(self._cost_bytes)
+
+    async def _store(self, lease: Lease) -> bool:
+        """Try until everything the message asks for is stored; False when it is set aside or let go."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                await self._path.store(lease)
+            except IngestError as error:
+                if error.disposition is Disposition.STOP:
+                    raise
+                tries = self._ledger.failed(lease.message_id)
+                if self._is_final(error, tries):
+                    self._set_aside(lease, error, tries)
+                    return False
+                wait_s = pause_s(tries)
+                if error.disposition is Disposition.RETRY or loop.time() + wait_s > lease.deadline_s:
+                    log.warning("let message %s go, to come back later: %s", lease.message_id, error)
+                    return False
+                self._tally.retries += 1
+                self._observe(events.Retrying(f"task of message {lease.message_id}", error, wait_s))
+                await asyncio.sleep(wait_s)
+            else:
+                self._ledger.done(lease.message_id)
+                self._tally.stored += 1
+                return True
+
+    def _is_final(self, error: IngestError, tries: int) -> bool:
+        if isinstance(error, MessageError | RefusedError):
+            return True  # the same message, or the same request, will fare no better
+        return tries >= (_RELEASES if error.disposition is Disposition.RETRY else self._options.attempts)
+
+    def _set_aside(self, lease: Lease, error: IngestError, tries: int) -> None:
+        event = events.SetAside(lease.body, lease.message_id, tries, error)
+        self._tally.set_aside[lease.message_id] = event
+        self._observe(event)
+        if self._tally.stored == 0 and len(self._tally.set_aside) >= self._options.hopeless_after:
+            self._hopeless.set()
+
+    async def _acknowledge(self, lease: Lease) -> None:
+        """Delete the message; if that cannot be done in time it comes back, and is deleted then."""
+        try:
+            await self._retry(
+                "SQS",
+                lambda: self._queue.acknowledge(lease),
+                what=f"delete message {lease.message_id}",
+                until_s=lease.deadline_s,
+            )
+        except IngestError as error:
+            if error.disposition is Disposition.STOP:
+                raise
+            log.warning("message %s is done but not deleted yet: %s", lease.message_id, error)
+
+    async def _finish_what_is_in_work(self) -> None:
+        self._observe(events.Stopping(len(self._in_work)))
+        drop = asyncio.create_task(self._stop.dropping.wait())
+        finish = asyncio.create_task(_all_of(self._in_work.values()))
+        try:
+            await asyncio.wait(
+                [drop, finish], timeout=self._options.grace_s, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            _cancel([drop, finish, *self._in_work.values()])
+
+
+async def _any_of(*happenings: asyncio.Event) -> None:
+    waits = [asyncio.create_task(happening.wait()) for happening in happenings]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        _cancel(waits)
+
+
+async def _all_of(tasks: Iterable[asyncio.Task[None]]) -> None:
+    if waiting := list(tasks):
+        await asyncio.wait(waiting)
+
+
+def _cancel(tasks: Iterable[asyncio.Task[None] | asyncio.Task[bool] | asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+
+
+def _gravest(errors: BaseExceptionGroup[IngestError]) -> IngestError:
+    """The error to tell of a group: any one that ends the run; the rest follow from it."""
+    found: list[IngestError] = []
+    pending: list[BaseException] = [errors]
+    while pending:
+        error = pending.pop()
+        if isinstance(error, BaseExceptionGroup):
+            pending.extend(error.exceptions)
+        elif isinstance(error, IngestError):
+            found.append(error)
+    return found[0]

@@ -1,0 +1,182 @@
+"""From a task to the bytes to store: through an async reader, or through plugins in the worker pool."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boss_ingest.encode.cuboid import ChunkSpec, check_chunk, compress, cut
+from boss_ingest.encode.pool import WorkerPool
+from boss_ingest.encode.tile_image import TileImage, TileSpec, inspect
+from boss_ingest.engine import worker
+from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
+from boss_ingest.errors import PluginError
+from boss_ingest.plugins.reader import Box, ChunkReader, TileIndex, TileReader
+
+_ZYX = tuple[int, int, int]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TileForm:
+    """What every tile of the job must be: full size (rows, columns), channel dtype, padding wanted."""
+
+    shape_yx: tuple[int, int]
+    dtype: str
+    pad: bool
+
+    def spec(self, task: TileTask) -> TileSpec:
+        """What this one must be; at the edges of the extent less of it is needed."""
+        rows, columns = self.shape_yx
+        needed_rows, needed_columns = task.needed_yx
+        return TileSpec(rows, columns, needed_rows, needed_columns, self.dtype, pad=self.pad)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkForm:
+    """What every chunk of the job must be: nominal shape, channel dtype and type, padding wanted."""
+
+    shape_zyx: _ZYX
+    dtype: str
+    channel_type: str
+    pad: bool
+
+    def spec(self, task: ChunkTask) -> ChunkSpec:
+        """What this one must be; at the edges of the extent less of it is needed."""
+        return ChunkSpec(self.shape_zyx, task.needed_zyx, self.dtype, pad=self.pad)
+
+
+class TileSource(Protocol):
+    """Gives the finished bytes of a tile. Raises TaskError: SourceError or PluginError."""
+
+    async def read(self, task: TileTask) -> TileImage:
+        """The tile of this task, as the Boss accepts it."""
+
+
+class Chunk(Protocol):
+    """A chunk that was read, ready to give its cuboids."""
+
+    async def body(self, cuboid: Cuboid) -> bytes:
+        """The blosc buffer of one cuboid."""
+
+
+class ChunkSource(Protocol):
+    """Reads a chunk once, for all of its cuboids. Raises TaskError: SourceError or PluginError."""
+
+    async def read(self, task: ChunkTask) -> Chunk:
+        """The chunk of this task."""
+
+
+class ReaderTiles:
+    """Tiles from an async reader: passed through when they are right, else made right in the pool."""
+
+    def __init__(self, reader: TileReader, form: TileForm, pool: WorkerPool, *, timeout_s: float) -> None:
+        self._reader = reader
+        self._form = form
+        self._pool = pool
+        self._timeout_s = timeout_s
+
+    async def read(self, task: TileTask) -> TileImage:
+        """The tile of this task, as the Boss accepts it."""
+        index = _tile_index(task)
+        spec = self._form.spec(task)
+        name = self._reader.locate(index)
+        source = await _within(self._timeout_s, self._reader.read(index), name)
+        if isinstance(source, bytes) and await asyncio.to_thread(inspect, source, spec, name=name):
+            return TileImage(source, passed_through=True)
+        image: TileImage = await self._pool.call(worker.fit_tile, source, spec, name)
+        return image
+
+
+class PluginTiles:
+    """Tiles from a path processor and a tile processor, read and made right in the pool."""
+
+    def __init__(self, form: TileForm, pool: WorkerPool) -> None:
+        self._form = form
+        self._pool = pool
+
+    async def read(self, task: TileTask) -> TileImage:
+        """The tile of this task, as the Boss accepts it."""
+        image: TileImage
+        _name, image = await self._pool.call(worker.read_tile, _tile_index(task), self._form.spec(task))
+        return image
+
+
+class _ArrayChunk:
+    def __init__(self, array: NDArray[np.generic], channel_type: str, threads: ThreadPoolExecutor) -> None:
+        self._array = array
+        self._channel_type = channel_type
+        self._threads = threads
+
+    async def body(self, cuboid: Cuboid) -> bytes:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._compress, cuboid)
+
+    def _compress(self, cuboid: Cuboid) -> bytes:
+        return compress(cut(self._array, cuboid.offset_zyx), channel_type=self._channel_type)
+
+
+class ReaderChunks:
+    """Chunks from an async reader; cutting and blosc run in threads, as both let go of the GIL."""
+
+    def __init__(
+        self, reader: ChunkReader, form: ChunkForm, threads: ThreadPoolExecutor, *, timeout_s: float
+    ) -> None:
+        self._reader = reader
+        self._form = form
+        self._threads = threads
+        self._timeout_s = timeout_s
+
+    async def read(self, task: ChunkTask) -> Chunk:
+        """The chunk of this task."""
+        box = Box(task.origin_zyx, task.stop_zyx)
+        name = self._reader.locate(box)
+        array = await _within(self._timeout_s, self._reader.read(box), name)
+        checked = await asyncio.to_thread(check_chunk, array, self._form.spec(task), name=name)
+        return _ArrayChunk(checked, self._form.channel_type, self._threads)
+
+
+class _FinishedChunk:
+    def __init__(self, cuboids: Sequence[Cuboid], bodies: Sequence[bytes]) -> None:
+        self._bodies = dict(zip(cuboids, bodies, strict=True))
+
+    async def body(self, cuboid: Cuboid) -> bytes:
+        return self._bodies.pop(cuboid)
+
+
+class PluginChunks:
+    """Chunks from a path processor and a chunk processor: read, cut and compressed in the pool."""
+
+    def __init__(self, form: ChunkForm, pool: WorkerPool) -> None:
+        self._form = form
+        self._pool = pool
+
+    async def read(self, task: ChunkTask) -> Chunk:
+        """The chunk of this task."""
+        index_xyz = task.index.x, task.index.y, task.index.z
+        offsets_zyx = [cuboid.offset_zyx for cuboid in task.cuboids]
+        bodies: list[bytes]
+        _name, bodies = await self._pool.call(
+            worker.read_chunk, index_xyz, self._form.spec(task), offsets_zyx, self._form.channel_type
+        )
+        return _FinishedChunk(task.cuboids, bodies)
+
+
+def _tile_index(task: TileTask) -> TileIndex:
+    return TileIndex(x=task.index.x, y=task.index.y, z=task.index.z, t=task.index.t)
+
+
+async def _within(timeout_s: float, reading: Awaitable[T], name: str) -> T:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await reading
+    except TimeoutError as error:
+        raise PluginError(
+            f"{name}: the reader did not answer within {timeout_s:.0f} s",
+            hint="see whether the file system or server it reads from answers; --read-timeout allows more",
+        ) from error
