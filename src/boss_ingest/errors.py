@@ -6,6 +6,7 @@
      ├─ NotAllowedError          token missing or wrong, permission missing          5
      ├─ JobGoneError             the job is cancelled, deleted, failed or expired    6
      ├─ GaveUpError              network or service did not answer for too long      7
+     ├─ StopRequestedError       a person, or the batch system, asked us to stop   130
      ├─ ServiceError             one request failed; tells whether to try again
      │   ├─ TransientError       it may work in a moment
      │   │   └─ ThrottledError   it will work if we slow down
@@ -126,6 +127,12 @@ class GaveUpError(IngestError):
     """The network or a service did not answer for so long that we stopped waiting."""
 
     exit_code = ExitCode.GAVE_UP
+
+
+class StopRequestedError(IngestError):
+    """A person, or the batch system, asked us to stop before the job was complete."""
+
+    exit_code = ExitCode.INTERRUPTED
 
 
 class ServiceError(IngestError):

@@ -20,6 +20,7 @@ from boss_ingest.engine.paths import TaskPath
 from boss_ingest.engine.retry import Retrier, pause_s
 from boss_ingest.engine.stop import Stop
 from boss_ingest.engine.tally import Tally
+from boss_ingest.engine.tasks import key_of
 from boss_ingest.errors import Disposition, IngestError, MessageError, RefusedError
 
 log = logging.getLogger(__name__)
@@ -99,10 +100,8 @@ class Pipeline:
     async def _lease_until_drained(self, group: asyncio.TaskGroup) -> None:
         looks = 0
         while looks < _LOOKS:
-            if await self._lease_once(group):
-                looks = 0
-            else:
-                looks = looks + 1 if await self._nothing_left() else 0
+            started = await self._lease_once(group)
+            looks = 0 if started or not await self._nothing_left() else looks + 1
 
     async def _lease_while_plenty(self, group: asyncio.TaskGroup) -> None:
         while await self._plenty.wait():
@@ -186,7 +185,7 @@ class Pipeline:
                     log.warning("let message %s go, to come back later: %s", lease.message_id, error)
                     return False
                 self._tally.retries += 1
-                self._observe(events.Retrying(f"task of message {lease.message_id}", error, wait_s))
+                self._observe(events.Retrying(f"task {key_of(lease)}", error, wait_s))
                 await asyncio.sleep(wait_s)
             else:
                 self._ledger.done(lease.message_id)
@@ -199,7 +198,7 @@ class Pipeline:
         return tries >= (_RELEASES if error.disposition is Disposition.RETRY else self._options.attempts)
 
     def _set_aside(self, lease: Lease, error: IngestError, tries: int) -> None:
-        event = events.SetAside(lease.body, lease.message_id, tries, error)
+        event = events.SetAside(key_of(lease), lease.message_id, tries, error)
         self._tally.set_aside[lease.message_id] = event
         self._observe(event)
         if self._tally.stored == 0 and len(self._tally.set_aside) >= self._options.hopeless_after:
@@ -244,7 +243,7 @@ async def _all_of(tasks: Iterable[asyncio.Task[None]]) -> None:
         await asyncio.wait(waiting)
 
 
-def _cancel(tasks: Iterable[asyncio.Task[None] | asyncio.Task[bool] | asyncio.Task[None]]) -> None:
+def _cancel(tasks: Iterable[asyncio.Task[None] | asyncio.Task[bool]]) -> None:
     for task in tasks:
         task.cancel()
 

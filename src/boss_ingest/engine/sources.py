@@ -16,7 +16,7 @@ from boss_ingest.encode.pool import WorkerPool
 from boss_ingest.encode.tile_image import TileImage, TileSpec, inspect
 from boss_ingest.engine import worker
 from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
-from boss_ingest.errors import PluginError
+from boss_ingest.errors import IngestError, PluginError
 from boss_ingest.plugins.reader import Box, ChunkReader, TileIndex, TileReader
 
 _ZYX = tuple[int, int, int]
@@ -115,7 +115,8 @@ class _ArrayChunk:
         self._threads = threads
 
     async def body(self, cuboid: Cuboid) -> bytes:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._compress, cuboid)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._compress, cuboid)
 
     def _compress(self, cuboid: Cuboid) -> bytes:
         return compress(cut(self._array, cuboid.offset_zyx), channel_type=self._channel_type)
@@ -146,7 +147,7 @@ class _FinishedChunk:
         self._bodies = dict(zip(cuboids, bodies, strict=True))
 
     async def body(self, cuboid: Cuboid) -> bytes:
-        return self._bodies.pop(cuboid)
+        return self._bodies[cuboid]
 
 
 class PluginChunks:
@@ -172,11 +173,16 @@ def _tile_index(task: TileTask) -> TileIndex:
 
 
 async def _within(timeout_s: float, reading: Awaitable[T], name: str) -> T:
+    """Await a reader, which may be anybody's code: whatever it raises harms only this task."""
     try:
         async with asyncio.timeout(timeout_s):
             return await reading
+    except IngestError:
+        raise
     except TimeoutError as error:
         raise PluginError(
             f"{name}: the reader did not answer within {timeout_s:.0f} s",
             hint="see whether the file system or server it reads from answers; --read-timeout allows more",
         ) from error
+    except Exception as error:
+        raise PluginError(f"{name}: the reader failed with {type(error).__name__}: {error}") from error

@@ -10,7 +10,10 @@ from boss_ingest.engine.events import SetAside
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of one client's work on one job. A task counts as stored once its message is deleted."""
+    """Counts of one client's work on one job.
+
+    A task counts as stored once S3, and for a tile the index queue, has accepted all of it.
+    """
 
     total: int = 0               # tasks of the whole job, as the Boss counts them
     left_visible: int | None = None     # in the upload queue when last asked; None before

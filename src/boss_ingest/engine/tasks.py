@@ -129,6 +129,15 @@ def parse_chunk_task(
     )
 
 
+def key_of(lease: Lease) -> str:
+    """What to call the task of any message, however broken: its key, or else the start of its text."""
+    try:
+        message = _decode(lease)
+    except MessageError:
+        return lease.body[:80]
+    return str(message.get("tile_key") or message.get("chunk_key") or lease.body[:80])
+
+
 def _decode(lease: Lease) -> dict[str, Any]:
     try:
         message = json.loads(lease.body)

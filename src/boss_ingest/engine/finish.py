@@ -1,0 +1,67 @@
+"""From an empty queue to a complete job: the Boss's quiet period, its verification, and ways back.
+
+Follows docs/protocol.md, "Completing": `wait_secs` is a hint, three kinds of 400 mean three things,
+and verification may send the job back to uploading or to waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from boss_ingest.boss.client import BossClient
+from boss_ingest.boss.jobs import Completed, JobState, QueueNotEmpty, Verifying, Wait
+from boss_ingest.engine import events
+from boss_ingest.engine.stop import Stop
+from boss_ingest.errors import GaveUpError, JobGoneError
+
+_SHORTEST_WAIT_S = 1.0
+_FIRST_POLL_S, _LAST_POLL_S = 0.25, 5.0
+
+
+async def finish(
+    boss: BossClient, job_id: int, *, stop: Stop, observe: events.Observer, verify_timeout_s: float
+) -> bool:
+    """Drive the job to COMPLETE (True), or find that there is work left to upload (False).
+
+    Raises JobGoneError when it was cancelled meanwhile, GaveUpError when verification does not end
+    within `verify_timeout_s`, StopRequestedError.
+    """
+    while True:
+        match await stop.unless(boss.complete(job_id)):
+            case Completed():
+                return True
+            case QueueNotEmpty():
+                observe(events.BackToUploading("the upload queue is not empty"))
+                return False
+            case Wait(wait_s=wait_s, why=why):
+                observe(events.Waiting(why, wait_s))
+                await stop.sleep(max(_SHORTEST_WAIT_S, wait_s))
+            case Verifying():
+                observe(events.Verifying(job_id))
+                state = await stop.unless(_verified(boss, job_id, timeout_s=verify_timeout_s))
+                if state is JobState.COMPLETE:
+                    return True
+                if state is JobState.UPLOADING:
+                    observe(events.BackToUploading("the Boss found tiles missing and asks for them again"))
+                    return False
+
+
+async def _verified(boss: BossClient, job_id: int, *, timeout_s: float) -> JobState:
+    """The state that verification ends in. The Boss itself never ends one that failed."""
+    poll_s = _FIRST_POLL_S
+    try:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                state = (await boss.status(job_id)).state
+                if state in {JobState.DELETED, JobState.FAILED}:
+                    raise JobGoneError(f"job {job_id} is {state.name}")
+                if state is not JobState.COMPLETING:
+                    return state
+                await asyncio.sleep(poll_s)
+                poll_s = min(_LAST_POLL_S, poll_s * 1.5)
+    except TimeoutError as error:
+        raise GaveUpError(
+            f"job {job_id}: the Boss has been verifying for {timeout_s / 3600:.1f} h and has not finished",
+            hint="everything was uploaded; ask whoever runs the Boss to look at the job, "
+            f"and see it with `boss-ingest status --job-id {job_id}`",
+        ) from error

@@ -1,0 +1,139 @@
+"""The life of a job as one client lives it: create → join → upload → complete, and back when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from boss_ingest.aws.account import Account, Keys
+from boss_ingest.boss.client import BossClient
+from boss_ingest.boss.jobs import JobState, Joined
+from boss_ingest.config.server_form import server_form
+from boss_ingest.engine import events
+from boss_ingest.engine.finish import finish
+from boss_ingest.engine.joining import check_same_job, join_when_ready, keys_of
+from boss_ingest.engine.pipeline import End
+from boss_ingest.engine.upload import Work, open_pipeline
+from boss_ingest.errors import (
+    ExitCode,
+    IngestError,
+    JobGoneError,
+    QueueGoneError,
+    StopRequestedError,
+)
+
+_POOL_SLACK = 16  # connections beside the PUTs: receives, index messages, deletes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the work on a job ended for this client, when no error ended it."""
+
+    job_id: int
+    exit_code: ExitCode
+    why: str
+
+
+async def create(work: Work, boss: BossClient) -> int:
+    """Make the job; returns its id. Never sent twice. Raises ConfigError, NotAllowedError, GaveUpError."""
+    job = await boss.create(server_form(work.job))
+    work.observe(events.Created(job.id))
+    return job.id
+
+
+async def ingest(work: Work, boss: BossClient, job_id: int, *, ca_bundle: Path | None = None) -> Outcome:
+    """Work on a job that exists until it is complete, or nothing more can be done here.
+
+    Raises any IngestError that ends the run; its `exit_code` is the process's. Whatever happens,
+    what was not stored is still in the queue.
+    """
+    joined = await join_when_ready(boss, job_id, stop=work.stop, observe=work.observe)
+    check_same_job(joined, work.job)
+    work.tally.total = joined.job.tile_count
+    if joined.job.state is JobState.COMPLETE:
+        return _complete(work, job_id)
+    assert joined.job.upload_queue is not None
+    account = Account(
+        _issuer(boss, joined),
+        queue_url=joined.job.upload_queue,
+        concurrency=work.options.concurrency + _POOL_SLACK,
+        ca_bundle=ca_bundle,
+    )
+    uploading = joined.job.state is JobState.UPLOADING
+    async with account, open_pipeline(work, joined, account) as pipeline:
+        while True:
+            if uploading:
+                work.observe(events.Uploading(job_id, joined.job.tile_count))
+                try:
+                    end = await pipeline.run()
+                except QueueGoneError as error:
+                    return await _after_queue_gone(work, boss, job_id, error)
+                if outcome := _not_to_be_completed(work, job_id, end):
+                    return outcome
+                work.observe(events.Drained(job_id))
+            if await finish_job(work, boss, job_id):
+                return _complete(work, job_id)
+            uploading = True
+
+
+async def finish_job(work: Work, boss: BossClient, job_id: int) -> bool:
+    """Drive the job to COMPLETE; False when the Boss has work left to upload."""
+    return await finish(
+        boss,
+        job_id,
+        stop=work.stop,
+        observe=work.observe,
+        verify_timeout_s=work.options.verify_timeout_s,
+    )
+
+
+def _issuer(boss: BossClient, joined: Joined) -> Callable[[], Awaitable[Keys]]:
+    """Gives the keys of the join we already have, and from then on those of new joins."""
+    first: Joined | None = joined
+
+    async def issue() -> Keys:
+        nonlocal first
+        given, first = first, None
+        if given is None:
+            given = await boss.join(joined.job.id)
+        if given.credentials is None:
+            raise JobGoneError(
+                f"job {joined.job.id} is {given.job.state.name}: the Boss gives no more keys for it"
+            )
+        return keys_of(given)
+
+    return issue
+
+
+async def _after_queue_gone(work: Work, boss: BossClient, job_id: int, error: IngestError) -> Outcome:
+    """The queue goes away when somebody else completes the job, or cancels it."""
+    status = await boss.status(job_id)
+    if status.state is JobState.COMPLETE:
+        return _complete(work, job_id)
+    raise JobGoneError(
+        f"job {job_id} has no queue any more and is {status.state.name}",
+        hint="if nobody cancelled it, ask whoever runs the Boss; a new job is made by `boss-ingest run`",
+    ) from error
+
+
+def _not_to_be_completed(work: Work, job_id: int, end: End) -> Outcome | None:
+    """How the run ends when the pipeline's end is not the way to completion."""
+    left = len(work.tally.set_aside)
+    if end is End.STOPPED:
+        raise StopRequestedError(
+            f"stopped with job {job_id} unfinished; nothing is lost",
+            hint=f"go on with `boss-ingest join --job-id {job_id}`",
+        )
+    if end is End.HOPELESS:
+        return Outcome(job_id, ExitCode.SET_ASIDE, f"stopped: all of the first {left} tasks failed")
+    if left:
+        return Outcome(job_id, ExitCode.SET_ASIDE, f"{left} tasks were set aside; the job is not completed")
+    if work.options.manual_complete:
+        return Outcome(job_id, ExitCode.COMPLETE, "everything is uploaded; completing is left to you")
+    return None
+
+
+def _complete(work: Work, job_id: int) -> Outcome:
+    work.observe(events.Completed(job_id))
+    return Outcome(job_id, ExitCode.COMPLETE, "the job is complete")
