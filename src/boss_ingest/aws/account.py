@@ -1,0 +1,100 @@
+"""One host's way into one job's queues and bucket: its keys, and the clients that sign with them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Self
+
+from .endpoints import Endpoints
+from .keys import Issue, Keyring, Keys
+from .s3 import S3Bucket
+from .session import Session
+from .sqs import SqsIndexQueue, SqsUploadQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from boss_ingest.errors import CredentialsError
+
+    from .bucket import Bucket
+    from .queue import IndexQueue, UploadQueue
+
+__all__ = ["Account", "Issue", "Keys"]
+
+
+class Account:
+    """Async context manager; one per host, shared by all that it uploads.
+
+    Entering asks for the first keys and raises what `issue` raises. Renewed keys reach every queue and
+    bucket at their next request, without a new connection. Leaving sends the acknowledgements and messages
+    that wait. `concurrency` is the number of PUTs at once; `ca_bundle` a file of PEM certificates to trust
+    in place of the system's. Raises UsageError for URLs that are none.
+    """
+
+    def __init__(
+        self,
+        issue: Issue,
+        *,
+        queue_url: str,
+        concurrency: int,
+        renew_after_s: float = 3000.0,
+        region: str | None = None,
+        ca_bundle: Path | None = None,
+        env: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._session = Session(Endpoints.find(queue_url, env=env, region=region), ca_bundle=ca_bundle)
+        self._keyring = Keyring(issue, self._session.use, renew_after_s=renew_after_s)
+        self._concurrency = concurrency
+        self._clients = AsyncExitStack()
+        self._queues: list[SqsUploadQueue | SqsIndexQueue] = []
+        self._sqs: Any = None
+        self._s3: Any = None
+        self._renewal: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as opening:
+            await self._keyring.start()
+            self._sqs = await opening.enter_async_context(self._session.sqs())
+            self._s3 = await opening.enter_async_context(self._session.s3(concurrency=self._concurrency))
+            self._renewal = asyncio.create_task(self._keyring.renew_ahead_of_time(), name="key renewal")
+            self._clients = opening.pop_all()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        async with self._clients:
+            try:
+                await asyncio.gather(*(queue.close() for queue in self._queues))
+            finally:
+                await self._stop_renewing()
+
+    def upload_queue(self, url: str) -> UploadQueue:
+        """The job's upload queue."""
+        queue = SqsUploadQueue(self._sqs, url)
+        self._queues.append(queue)
+        return queue
+
+    def index_queue(self, url: str) -> IndexQueue:
+        """The job's tile index queue."""
+        queue = SqsIndexQueue(self._sqs, url)
+        self._queues.append(queue)
+        return queue
+
+    def bucket(self, name: str) -> Bucket:
+        """The job's tile or ingest bucket."""
+        return S3Bucket(self._s3, name)
+
+    async def renew(self, *, because: CredentialsError) -> None:
+        """Ask for new keys, once for all callers and not too often; see `Keyring.renew`.
+
+        Returns without new keys while the last are so young that AWS may not know them yet: back off and
+        try again.
+        """
+        await self._keyring.renew(because=because)
+
+    async def _stop_renewing(self) -> None:
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.gather(self._renewal, return_exceptions=True)

@@ -1,0 +1,138 @@
+"""The job's temporary keys, and when to ask the Boss for new ones.
+
+The Boss says neither when keys end nor when new ones begin to work (docs/protocol.md, "Credentials"): the
+old are taken to last about an hour, and new ones to be refused for some seconds. Every issue makes a user
+in the Boss's account, so it is asked seldom: once for all callers, and ever less often if that never helps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from boss_ingest.errors import GaveUpError, IngestError, TransientError
+
+from .failures import CLOCK_CODES
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from boss_ingest.errors import CredentialsError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """One set of temporary AWS keys, good for one job's queues and bucket."""
+
+    access_key: str
+    secret_key: SecretStr
+    session_token: SecretStr | None
+
+
+Issue = Callable[[], Awaitable[Keys]]
+"""Asks the Boss for new keys, by joining the job. Raises IngestErrors; bounds its own time."""
+
+PROPAGATION_S = 20.0
+"""For so long after their issue, that AWS refuses keys says nothing about them."""
+
+_LONGEST_INTERVAL_S = 640.0
+_PROVEN_S = 600.0
+_ISSUE_LIMIT_S = 600.0
+
+
+class Keyring:
+    """Keeps the keys in use, and renews them: ahead of time, and when they are refused.
+
+    `install` makes keys the ones in use. Time is asked of `clock` and spent with `sleep`.
+    """
+
+    def __init__(
+        self,
+        issue: Issue,
+        install: Callable[[Keys], None],
+        *,
+        renew_after_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._issue = issue
+        self._install = install
+        self._renew_after_s = renew_after_s
+        self._clock = clock
+        self._sleep = sleep
+        self._one_at_a_time = asyncio.Lock()
+        self._pending: Keys | None = None
+        self._issued_at_s = 0.0
+        self._due_s = 0.0
+        self._interval_s = PROPAGATION_S
+        self._not_before_s = 0.0
+
+    async def start(self) -> None:
+        """Get the first keys. Raises what `issue` raises."""
+        keys = await self._issue()
+        self._use(keys)
+        self._not_before_s = self._clock() + self._interval_s
+
+    async def renew(self, *, because: CredentialsError) -> None:
+        """Get new keys; return at once when that cannot help or is too soon, for the caller to back off.
+
+        It is too soon for 20 s after the last time, since AWS may not know those keys yet. That doubles, up
+        to 640 s, with every time that the Boss does not answer or that its keys are refused within ten
+        minutes. When it does not answer the old keys stay and nothing is raised; any other IngestError of
+        `issue` is.
+        """
+        if because.code in CLOCK_CODES:
+            return
+        async with self._one_at_a_time:
+            if self._pending is not None:
+                self._use(self._pending)
+            elif self._clock() >= self._not_before_s and (keys := await self._ask(because.code)):
+                self._use(keys)
+
+    async def renew_ahead_of_time(self) -> None:
+        """Renew for ever, at nine to ten tenths of `renew_after_s`: each host at its own moment.
+
+        New keys are put to use 20 s after their issue, or when the old are refused: until then the old are
+        the ones that AWS knows.
+        """
+        while True:
+            while (left_s := max(self._due_s, self._not_before_s) - self._clock()) > 0:
+                await self._sleep(left_s)
+            try:
+                async with self._one_at_a_time:
+                    self._pending = await self._ask("ahead of time")
+            except IngestError as error:
+                log.warning("no new keys ahead of time: %s", error.what)
+            if self._pending is not None:
+                await self._sleep(PROPAGATION_S)
+            if self._pending is not None:
+                self._use(self._pending)
+
+    def _use(self, keys: Keys) -> None:
+        self._install(keys)
+        self._pending = None
+        self._issued_at_s = self._clock()
+        self._due_s = self._issued_at_s + self._renew_after_s * random.uniform(0.9, 1.0)  # noqa: S311 - no secret
+
+    async def _ask(self, why: str) -> Keys | None:
+        """New keys, or None when the Boss does not answer now."""
+        proven = self._clock() - self._issued_at_s >= _PROVEN_S
+        keys: Keys | None = None
+        try:
+            async with asyncio.timeout(_ISSUE_LIMIT_S):
+                keys = await self._issue()
+        except (TransientError, GaveUpError, TimeoutError) as error:
+            told = error.what if isinstance(error, IngestError) else "no answer"
+            log.warning("no new keys (%s): %s", why, told)
+        finally:
+            too_often = keys is None or not proven
+            self._interval_s = min(2 * self._interval_s, _LONGEST_INTERVAL_S) if too_often else PROPAGATION_S
+            self._not_before_s = self._clock() + self._interval_s
+        return keys
