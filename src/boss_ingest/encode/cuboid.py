@@ -1,0 +1,126 @@
+"""Chunks to cuboids, cuboids to blosc-1 buffers (docs/protocol.md, "Cuboid objects").
+
+The codec follows the content. Measured on one x86 core (c-blosc 1.21.7, one thread), a cuboid of
+16 × 512 × 512, compressing:
+
+    images   8-bit TEM (vnc-stack2)        lz4 5 byte-shuffle    9100 MB/s  ratio 1.00
+                                           zstd 1                 960 MB/s  ratio 1.02
+             16-bit TEM (same, 4 bits of   lz4 5 byte-shuffle    1010 MB/s  ratio 1.10
+             noise added below)            zstd 1 no shuffle      820 MB/s  ratio 1.19
+    labels   uint64, 300 synthetic cells   zstd 1 no shuffle     1420 MB/s  ratio 65
+                                           lz4 5 byte-shuffle    1350 MB/s  ratio 8
+                                           blosclz 9 byte-shuffle 1330 MB/s  ratio 13
+
+Every codec here is in c-blosc 1.11.2, which the Boss reads with; blosc-2 frames it cannot read.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import blosc
+import numpy as np
+from blosc.blosc_extension import error as BloscError  # noqa: N812 - the extension names it in lower case
+
+from boss_ingest.boss.keys import CUBOID_ZYX
+from boss_ingest.encode.pixels import channel_dtype, lossless
+from boss_ingest.errors import SourceError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_HEADER_BYTES = 16
+
+blosc.set_releasegil(True)
+blosc.set_nthreads(1)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSpec:
+    """What the job asks of one chunk: its nominal shape, and the part of it inside the job's extent.
+
+    An array may have any shape from `needed_zyx` to `shape_zyx`; with `pad`, a smaller one too. What
+    is missing becomes zeros at the high end.
+    """
+
+    shape_zyx: tuple[int, int, int]
+    needed_zyx: tuple[int, int, int]
+    dtype: str
+    pad: bool = False
+
+
+def check_chunk(array: NDArray[Any], spec: ChunkSpec, *, name: str) -> NDArray[Any]:
+    """The array (zyx) in the channel's datatype and native byte order, no value changed.
+
+    Raises SourceError when its shape is not what the job needs, or a value does not fit the channel.
+    """
+    sizes = " × ".join(map(str, array.shape))
+    if array.ndim != 3:
+        raise SourceError(
+            f"{name} is an array of {array.ndim} axes ({sizes}), a chunk has three: z, y, x",
+            hint="return one channel and one time sample from the plugin",
+        )
+    if any(have > most for have, most in zip(array.shape, spec.shape_zyx, strict=True)):
+        raise SourceError(
+            f"{name} is {sizes} voxels (z × y × x), more than the job file's chunk_size "
+            f"{' × '.join(map(str, spec.shape_zyx))}",
+            hint="correct ingest_job.chunk_size, or have the plugin return one chunk",
+        )
+    short = any(have < need for have, need in zip(array.shape, spec.needed_zyx, strict=True))
+    if not array.size or (short and not spec.pad):
+        raise SourceError(
+            f"{name} is {sizes} voxels (z × y × x), the job's extent needs "
+            f"{' × '.join(map(str, spec.needed_zyx))} here",
+            hint='set `"pad": true` under client.chunk_processor.params to fill what is missing with zeros,\n'
+            "  or correct ingest_job.extent",
+        )
+    return lossless(array, spec.dtype, name=name)
+
+
+def cut(chunk_zyx: NDArray[Any], offset_zyx: tuple[int, int, int]) -> NDArray[Any]:
+    """The cuboid at an offset inside the chunk: shape (16, 512, 512), C-contiguous, never a view to write to.
+
+    Zeros at the high ends where the chunk has no voxels; all zeros beyond it.
+    """
+    z, y, x = offset_zyx
+    block = chunk_zyx[z : z + CUBOID_ZYX[0], y : y + CUBOID_ZYX[1], x : x + CUBOID_ZYX[2]]
+    if block.shape == CUBOID_ZYX:
+        return np.ascontiguousarray(block)
+    cuboid = np.zeros(CUBOID_ZYX, chunk_zyx.dtype)
+    cuboid[tuple(slice(size) for size in block.shape)] = block
+    return cuboid
+
+
+def compress(cuboid: NDArray[Any], *, channel_type: str) -> bytes:
+    """One blosc-1 buffer of a C-contiguous array, little endian; `channel_type` is "image" or "annotation".
+
+    Releases the GIL while it works.
+    """
+    cuboid = np.ascontiguousarray(cuboid, cuboid.dtype.newbyteorder("<"))
+    labels = channel_type == "annotation" or cuboid.dtype.itemsize == 8
+    cname, level, shuffle = ("zstd", 1, blosc.NOSHUFFLE) if labels else ("lz4", 5, blosc.SHUFFLE)
+    packed: bytes = blosc.compress_ptr(
+        cuboid.ctypes.data, cuboid.size, cuboid.itemsize, clevel=level, shuffle=shuffle, cname=cname
+    )
+    return packed
+
+
+def decompress(buffer: bytes, *, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The array in a blosc-1 buffer, C order. Raises ValueError when the buffer doesn't hold just that."""
+    datatype = channel_dtype(dtype).newbyteorder("<")
+    expected_bytes = int(np.prod(shape, dtype=np.int64)) * datatype.itemsize
+    if len(buffer) < _HEADER_BYTES:
+        raise ValueError(f"{len(buffer)} bytes are too few for a blosc buffer")
+    plain_bytes, _, packed_bytes = struct.unpack_from("<III", buffer, 4)
+    if (plain_bytes, packed_bytes) != (expected_bytes, len(buffer)):
+        raise ValueError(
+            f"the blosc buffer says {packed_bytes} bytes packed, {plain_bytes} unpacked; "
+            f"it has {len(buffer)}, and {dtype} {shape} takes {expected_bytes}"
+        )
+    try:
+        plain = blosc.decompress(buffer, as_bytearray=True)
+    except BloscError as error:
+        raise ValueError(f"the blosc buffer is damaged: {error}") from error
+    return np.frombuffer(plain, datatype).reshape(shape)
