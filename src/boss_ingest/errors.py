@@ -33,9 +33,9 @@ from typing import ClassVar
 class Disposition(enum.Enum):
     """What becomes of the task that met an error."""
 
-    RETRY = "retry"          # the same work, again, after a moment
+    RETRY = "retry"  # the same work, again, after a moment
     SET_ASIDE = "set aside"  # reported and left in the queue; the other tasks go on
-    STOP = "stop"            # nothing more can be done in this job by this client
+    STOP = "stop"  # nothing more can be done in this job by this client
 
 
 class ExitCode(enum.IntEnum):
@@ -88,10 +88,10 @@ class UsageError(IngestError):
 class Problem:
     """One thing wrong with a job file: where, what is there, what the rule is, how to mend it."""
 
-    path: str    # JSON path, for example ingest_job.extent.x
-    value: str   # what stands there, shortened
-    rule: str    # what must be true
-    fix: str     # what to write instead
+    path: str  # JSON path, for example ingest_job.extent.x
+    value: str  # what stands there, shortened
+    rule: str  # what must be true
+    fix: str  # what to write instead
 
     def __str__(self) -> str:
         found = f" is {self.value}" if self.value else ""

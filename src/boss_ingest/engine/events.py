@@ -109,7 +109,18 @@ class Stopping:
 
 
 Event = (
-    Created | Preparing | Uploading | Drained | WaitingForOthers | Waiting | Verifying | BackToUploading
-    | Completed | Retrying | SetAside | Substituted | Stopping
+    Created
+    | Preparing
+    | Uploading
+    | Drained
+    | WaitingForOthers
+    | Waiting
+    | Verifying
+    | BackToUploading
+    | Completed
+    | Retrying
+    | SetAside
+    | Substituted
+    | Stopping
 )
 Observer = Callable[[Event], None]

@@ -16,9 +16,7 @@ _KEYLESS_JOINS = 5
 _LIVE = {JobState.UPLOADING, JobState.WAIT_ON_QUEUES, JobState.COMPLETING}
 
 
-async def join_when_ready(
-    boss: BossClient, job_id: int, *, stop: Stop, observe: events.Observer
-) -> Joined:
+async def join_when_ready(boss: BossClient, job_id: int, *, stop: Stop, observe: events.Observer) -> Joined:
     """Join, and again while the Boss is filling the queue; afterwards never without need.
 
     Each join of a live job makes the Boss mint new keys, so one is done and its answer is shared
@@ -78,6 +76,4 @@ def check_same_job(joined: Joined, job: JobFile) -> None:
             )
         )
     if problems:
-        raise ConfigError(
-            f"{job.source} does not describe job {theirs.id}", problems=tuple(problems)
-        )
+        raise ConfigError(f"{job.source} does not describe job {theirs.id}", problems=tuple(problems))

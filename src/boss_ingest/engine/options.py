@@ -32,15 +32,15 @@ class Options:
     (docs/protocol.md, "Completing").
     """
 
-    concurrency: int = 64                # most PUTs in flight
+    concurrency: int = 64  # most PUTs in flight
     memory_bytes: int = field(default_factory=_spare_memory_bytes)
-    workers: int = field(default_factory=_cores)     # processes that decode, and run plugins
-    attempts: int = 3                    # tries before a task is set aside
-    read_timeout_s: float = 100.0        # one call of a plugin; then its process is replaced
+    workers: int = field(default_factory=_cores)  # processes that decode, and run plugins
+    attempts: int = 3  # tries before a task is set aside
+    read_timeout_s: float = 100.0  # one call of a plugin; then its process is replaced
     lease_s: float = 170.0
-    grace_s: float = 30.0                # to finish what is in flight after Ctrl-C
-    give_up_s: float = 900.0             # without any success, before exit 7
+    grace_s: float = 30.0  # to finish what is in flight after Ctrl-C
+    give_up_s: float = 900.0  # without any success, before exit 7
     verify_timeout_s: float = 6 * 3600.0
-    hopeless_after: int = 100            # failed tasks with none stored, before we stop trying
-    include_outside: bool = False        # also store cuboids wholly outside the extent
+    hopeless_after: int = 100  # failed tasks with none stored, before we stop trying
+    include_outside: bool = False  # also store cuboids wholly outside the extent
     manual_complete: bool = False

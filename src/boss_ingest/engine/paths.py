@@ -72,13 +72,15 @@ class TilePath:
         facts = self._facts
         task = parse_tile_task(lease, extent=facts.extent, tile_yx=self._tile_yx, ids=facts.ids)
         image = await self._source.read(task)
-        message = compact({
-            "chunk_key": task.chunk_key,
-            "tile_key": task.key,
-            "ingest_job": facts.job_id,
-            "parameters": facts.parameters,
-            **self._sizes,
-        })
+        message = compact(
+            {
+                "chunk_key": task.chunk_key,
+                "tile_key": task.key,
+                "ingest_job": facts.job_id,
+                "parameters": facts.parameters,
+                **self._sizes,
+            }
+        )
         metadata = tile_metadata(lease, message, self._short_form)
         await self._store.put(task.key, image.body, metadata=metadata, until_s=lease.deadline_s)
         await self._retry(

@@ -25,13 +25,13 @@ from boss_ingest.errors import Disposition, IngestError, MessageError, RefusedEr
 
 log = logging.getLogger(__name__)
 
-_BATCH = 10           # the most SQS hands out at once
-_LEASERS = 6          # long polls at one time while the queue is full
-_FIRST_LOOK_S = 1.0   # long poll of the first looks at a queue that seems empty …
+_BATCH = 10  # the most SQS hands out at once
+_LEASERS = 6  # long polls at one time while the queue is full
+_FIRST_LOOK_S = 1.0  # long poll of the first looks at a queue that seems empty …
 _LATER_LOOK_S = 10.0  # … and while waiting for what other clients hold
-_LOOKS = 2            # empty looks in a row before we believe it
-_RELEASES = 6         # leases that one task may outlast before it is set aside
-_GAUGE_S = 5.0        # how often the queue is asked how much is left
+_LOOKS = 2  # empty looks in a row before we believe it
+_RELEASES = 6  # leases that one task may outlast before it is set aside
+_GAUGE_S = 5.0  # how often the queue is asked how much is left
 
 
 class End(enum.Enum):

@@ -23,14 +23,12 @@ class Plan:
     job: JobFile
     destination: Destination
     source: LoadedSource
-    read_bytes: int                 # voxels inside the extent, as the channel stores them
+    read_bytes: int  # voxels inside the extent, as the channel stores them
     warnings: tuple[str, ...]
-    rehearsal: IngestError | None   # what went wrong when a little of the source was read
+    rehearsal: IngestError | None  # what went wrong when a little of the source was read
 
 
-async def make_plan(
-    job: JobFile, loaded: LoadedSource, boss: BossClient, options: Options
-) -> Plan:
+async def make_plan(job: JobFile, loaded: LoadedSource, boss: BossClient, options: Options) -> Plan:
     """Ask the Boss about the channel and try the source. Raises ConfigError, NotAllowedError, GaveUpError."""
     _check_classic_chunks(job, loaded)
     destination = await check_destination(boss, job)
@@ -43,9 +41,7 @@ async def make_plan(
         source=loaded,
         read_bytes=extent.voxels * itemsize,
         warnings=(*file_warnings(job), *destination.warnings),
-        rehearsal=await rehearse(
-            job, loaded, options, datatype=channel.datatype, channel_type=channel.type
-        ),
+        rehearsal=await rehearse(job, loaded, options, datatype=channel.datatype, channel_type=channel.type),
     )
 
 

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 def pause_s(attempt: int, *, at_least_s: float = 0.0) -> float:
     """How long to wait after the given failed attempt (1, 2, …): exponential, with full jitter."""
-    ceiling_s = min(_CEILING_S, _FIRST_S * 2**min(attempt, 16))
+    ceiling_s = min(_CEILING_S, _FIRST_S * 2 ** min(attempt, 16))
     return max(at_least_s, random.uniform(0.0, ceiling_s))  # noqa: S311 - jitter, not a secret
 
 

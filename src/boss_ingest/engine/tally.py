@@ -15,16 +15,16 @@ class Tally:
     A task counts as stored once S3, and for a tile the index queue, has accepted all of it.
     """
 
-    total: int = 0               # tasks of the whole job, as the Boss counts them
-    left_visible: int | None = None     # in the upload queue when last asked; None before
-    left_in_flight: int | None = None   # leased by someone, us included, when last asked
-    stored: int = 0              # tasks done here
-    objects: int = 0             # tiles or cuboids put here
-    stored_bytes: int = 0        # bytes of their bodies
-    passed_through: int = 0      # tiles stored byte for byte as they were read
-    skipped_outside: int = 0     # cuboids wholly outside the extent, not stored
-    substituted: int = 0         # tiles or chunks made up because the job file asks for it
-    redelivered: int = 0         # messages that came again after their task was done here
+    total: int = 0  # tasks of the whole job, as the Boss counts them
+    left_visible: int | None = None  # in the upload queue when last asked; None before
+    left_in_flight: int | None = None  # leased by someone, us included, when last asked
+    stored: int = 0  # tasks done here
+    objects: int = 0  # tiles or cuboids put here
+    stored_bytes: int = 0  # bytes of their bodies
+    passed_through: int = 0  # tiles stored byte for byte as they were read
+    skipped_outside: int = 0  # cuboids wholly outside the extent, not stored
+    substituted: int = 0  # tiles or chunks made up because the job file asks for it
+    redelivered: int = 0  # messages that came again after their task was done here
     retries: int = 0
     in_work: int = 0
     set_aside: dict[str, SetAside] = field(default_factory=dict)  # by message id

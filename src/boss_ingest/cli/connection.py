@@ -1,0 +1,94 @@
+"""Which Boss to talk to, and as whom: the options every command shares, and what they open."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from boss_ingest.boss.client import BossClient
+    from boss_ingest.config.job_file import JobFile
+
+DEFAULT_HOST = "api.bossdb.io"
+
+_FILE = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What the user said about where the Boss is and how to be let in."""
+
+    host: str | None
+    token_file: Path | None
+    api_token: str | None
+    allow_http: bool
+    ca_bundle: Path | None
+    local: Path | None
+
+    def base_url(self, job: JobFile | None = None, remembered: str = "") -> str:
+        """The Boss asked for by name, else that of the job file, else the one remembered, else BossDB."""
+        if self.host:
+            return self.host.rstrip("/") if "://" in self.host else f"https://{self.host}"
+        if job is not None:
+            return job.backend.base_url
+        return remembered or f"https://{DEFAULT_HOST}"
+
+
+_OPTIONS = [
+    click.option("--host", help=f"The Boss: host or URL  [default: the job's, or {DEFAULT_HOST}]"),
+    click.option("--token-file", type=_FILE, help="A file that holds the API token."),
+    click.option("--api-token", help="The API token itself; others on this machine can see it."),
+    click.option("--allow-http", is_flag=True, help="Send the token unencrypted over a network."),
+    click.option("--ca-bundle", type=_FILE, help="Certificates to trust, for a Boss with its own CA."),
+    click.option("--local", type=_FILE, metavar="DIR", help="Use a local Boss that keeps its data in DIR."),
+]
+
+
+def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which Boss, and as whom."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def take_connection(options: dict[str, Any]) -> Connection:
+    """Take the options of `connection_options` out of a command's keyword arguments."""
+    names = ("host", "token_file", "api_token", "allow_http", "ca_bundle", "local")
+    return Connection(**{name: options.pop(name) for name in names})
+
+
+@asynccontextmanager
+async def open_boss(
+    connection: Connection, base_url: str, *, say: Callable[[str], None]
+) -> AsyncIterator[BossClient]:
+    """A client of the Boss the user means; with --local, of one that runs as long as the block does."""
+    from boss_ingest.boss.client import BossClient
+    from boss_ingest.boss.token import find_token
+
+    if connection.local is not None:
+        from boss_ingest.cli.local_process import local_boss
+
+        async with local_boss(connection.local) as running, BossClient(running.url, running.token) as boss:
+            say(f"local Boss: {running.url}, data in {connection.local}")
+            yield boss
+        return
+    token = find_token(
+        token_file=connection.token_file,
+        api_token=connection.api_token,
+        env=os.environ,
+        home=Path.home(),
+        cwd=Path.cwd(),
+    )
+    say(f"Boss: {base_url}, token from {token.origin}")
+    if connection.api_token:
+        say("warning: a token on the command line can be seen by others on this machine; use --token-file")
+    async with BossClient(
+        base_url, token.secret, allow_http=connection.allow_http, ca_bundle=connection.ca_bundle
+    ) as boss:
+        yield boss

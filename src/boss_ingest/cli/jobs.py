@@ -1,0 +1,42 @@
+"""`boss-ingest jobs`: the jobs the Boss knows of ours."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from boss_ingest.cli.connection import connection_options, open_boss, take_connection
+from boss_ingest.cli.running import run_to_exit, say
+
+if TYPE_CHECKING:
+    from boss_ingest.engine.stop import Stop
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+@connection_options
+def jobs(as_json: bool, **options: Any) -> None:
+    """List your jobs on the Boss, cancelled ones left out."""
+    connection = take_connection(options)
+
+    async def work(stop: Stop) -> int:
+        async with open_boss(connection, connection.base_url(), say=say) as boss:
+            found = await stop.unless(boss.jobs())
+        for job in found:
+            channel = f"{job.collection}/{job.experiment}/{job.channel}"
+            if as_json:
+                click.echo(json.dumps({
+                    "id": job.id, "state": job.state.name, "type": job.ingest_type, "channel": channel,
+                    "created": job.created_on, "completed": job.completed_on,
+                }))  # fmt: skip
+            else:
+                click.echo(
+                    f"{job.id:>8}  {job.state.name:<14}  {job.ingest_type:<10}  {job.created_on}  {channel}"
+                )
+        if not found and not as_json:
+            click.echo("no jobs")
+        return 0
+
+    run_to_exit(work)

@@ -1,0 +1,96 @@
+"""`boss-ingest local`: a Boss on this machine, for trying and learning."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from boss_ingest.cli.running import run_to_exit, say
+
+if TYPE_CHECKING:
+    from boss_ingest.engine.stop import Stop
+
+
+@click.group()
+def local() -> None:
+    """Run a Boss on this machine, for trying, testing and learning."""
+
+
+@local.command()
+@click.option(
+    "--dir", "folder", type=click.Path(path_type=Path), required=True, help="Where it keeps its data."
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8123, show_default=True, help="0 takes any free one."
+)
+@click.option(
+    "--quiet-period",
+    type=float,
+    default=0.5,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the queues must be quiet before a job completes; 180 in a real Boss.",
+)
+@click.option(
+    "--populate-time",
+    type=float,
+    default=0.2,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a new job takes to prepare; 120 and more in a real Boss.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Say where it listens as one JSON line.")
+@click.option("--while-stdin-is-open", is_flag=True, help="Stop when standard input ends.")
+def serve(
+    folder: Path,
+    port: int,
+    quiet_period: float,
+    populate_time: float,
+    as_json: bool,
+    while_stdin_is_open: bool,
+) -> None:
+    """Serve until stopped. The token stands in DIR/token.json; the address is loopback only."""
+
+    async def work(stop: Stop) -> int:
+        from boss_ingest.local.serve import serve as serve_local
+        from boss_ingest.local.settings import Settings
+
+        def ready(url: str) -> None:
+            click.echo(json.dumps({"url": url, "dir": str(folder)}) if as_json else f"local Boss at {url}")
+            if not as_json:
+                say(f"token in {folder / 'token.json'}; Ctrl-C stops it, and the data stays in {folder}")
+            sys.stdout.flush()
+
+        if while_stdin_is_open:
+            await _watch_stdin(stop)
+        settings = Settings(dir=folder, port=port, quiet_period_s=quiet_period, populate_s=populate_time)
+        serving = asyncio.create_task(serve_local(settings, ready=ready))
+        asked = asyncio.create_task(stop.draining.wait())
+        await asyncio.wait([serving, asked], return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        if not serving.done():
+            serving.cancel()
+            await asyncio.wait([serving])
+        elif not serving.cancelled():
+            serving.result()
+        return 0
+
+    run_to_exit(work)
+
+
+async def _watch_stdin(stop: Stop) -> None:
+    """Ask `stop` to stop when whoever started us is gone."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+
+    async def until_closed() -> None:
+        await reader.read()
+        stop.request()
+
+    stop.watching = loop.create_task(until_closed())

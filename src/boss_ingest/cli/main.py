@@ -1,0 +1,63 @@
+"""The `boss-ingest` command: its subcommands, and the old form without one.
+
+Nothing heavy is imported here or at the top of any command, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import click
+
+from boss_ingest import __version__
+from boss_ingest.cli import cancel, complete, jobs, join, legacy, local, run, status
+
+_EPILOG = """\b
+Exit codes:
+  0    the job is complete (or all is uploaded, with --manual-complete)
+  1    a bug in boss-ingest
+  2    the command line is wrong
+  3    finished, but tasks were set aside
+  4    the job file, or the channel it names, is not as it must be
+  5    not allowed: token or permission
+  6    the job is gone: cancelled, deleted or expired
+  7    gave up for now: network or service
+  130  interrupted; `boss-ingest join --job-id N` goes on
+
+The form of boss-ingest 0.x, `boss-ingest CONFIG [-j N] [-c] [-f] [-m] …`, still works.
+"""
+
+
+class Commands(click.Group):
+    """The subcommands; what names none of them is the form of boss-ingest 0.x."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Send the old form to its own hidden command."""
+        if args and args[0] not in self.commands and args[0] not in {"-h", "--help", "--version"}:
+            self._refuse_typo(ctx, args[0])
+            args = ["legacy", *args]
+        return super().parse_args(ctx, args)
+
+    def _refuse_typo(self, ctx: click.Context, word: str) -> None:
+        if word.startswith("-") or Path(word).suffix or Path(word).exists():
+            return
+        near = difflib.get_close_matches(word, [name for name in self.commands if name != "legacy"], n=1)
+        meant = f" Did you mean '{near[0]}'?" if near else ""
+        raise click.UsageError(f"There is no command '{word}', nor a job file of that name.{meant}", ctx)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_EPILOG,
+)
+@click.version_option(__version__, message="boss-ingest %(version)s")
+def main() -> None:
+    """Move an image volume into a Boss, as tiles or as cuboids, and see it complete."""
+
+
+for command in (
+    run.run, join.join, status.status, complete.complete, cancel.cancel, jobs.jobs, local.local, legacy.legacy
+):  # fmt: skip
+    main.add_command(command)

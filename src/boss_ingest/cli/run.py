@@ -1,0 +1,94 @@
+"""`boss-ingest run`: from a job file to a complete job."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from boss_ingest.cli.connection import Connection, connection_options, open_boss, take_connection
+from boss_ingest.cli.logs import log_options, start_log
+from boss_ingest.cli.plan_view import plan_text
+from boss_ingest.cli.running import run_to_exit, say
+from boss_ingest.cli.work_options import take_options, work_options
+from boss_ingest.cli.working import Assignment, work_on
+
+if TYPE_CHECKING:
+    from boss_ingest.boss.client import BossClient
+    from boss_ingest.engine.stop import Stop
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--yes", "--force", "-f", is_flag=True, help="Do not ask before the job is made.")
+@click.option("--dry-run", is_flag=True, help="Show what would happen, try the source, and stop.")
+@work_options
+@connection_options
+@log_options
+def run(config: Path, yes: bool, dry_run: bool, **given: Any) -> None:
+    """Ingest the volume that the job file CONFIG describes.
+
+    Checks the file, the channel and the source, shows what will happen and asks; then makes the job,
+    uploads everything, and waits until the Boss says that it is complete.
+    """
+    connection = take_connection(given)
+
+    async def work(stop: Stop) -> int:
+        from boss_ingest.config.loading import load_job_file
+        from boss_ingest.plugins.loading import load_source
+
+        assignment_log = start_log(given["log_file"], given["log_level"])
+        job = load_job_file(config)
+        source = load_source(job, builtin_only=given.pop("builtin_plugins_only"))
+        assignment = Assignment(
+            job, source, take_options(given), given["progress"], connection.ca_bundle, assignment_log
+        )
+        async with open_boss(connection, connection.base_url(job), say=say) as boss:
+            if connection.local is not None:
+                await _make_channel(assignment, boss)
+            if not await _agreed(assignment, boss, yes=yes, dry_run=dry_run):
+                return 0
+            job_id = await _create(assignment, boss, connection, stop)
+            return await work_on(assignment, boss, job_id, stop)
+
+    run_to_exit(work)
+
+
+async def _agreed(assignment: Assignment, boss: BossClient, *, yes: bool, dry_run: bool) -> bool:
+    from boss_ingest.engine.plan import make_plan
+
+    plan = await make_plan(assignment.job, assignment.source, boss, assignment.options)
+    say(plan_text(plan))
+    if dry_run:
+        return False
+    if not yes:
+        question = "Start?" if plan.rehearsal is None else "Start all the same?"
+        click.confirm(question, default=plan.rehearsal is None, abort=True, err=True)
+    return True
+
+
+async def _create(assignment: Assignment, boss: BossClient, connection: Connection, stop: Stop) -> int:
+    from boss_ingest.config.server_form import server_form
+    from boss_ingest.engine.job_record import JobRecord, home_dir, remember
+
+    job = await stop.unless(boss.create(server_form(assignment.job)))
+    say(f"job {job.id} is created")
+    remember(
+        JobRecord(
+            job.id,
+            connection.base_url(assignment.job),
+            config=str(assignment.job.source.resolve()),
+            directory=str(Path.cwd()),
+            local=str(connection.local.resolve()) if connection.local else "",
+        ),
+        home_dir(os.environ),
+    )
+    return job.id
+
+
+async def _make_channel(assignment: Assignment, boss: BossClient) -> None:
+    from boss_ingest.engine.channel import make_channel
+
+    await make_channel(assignment.job, assignment.source, boss, assignment.options)

@@ -1,0 +1,76 @@
+"""Running a command's work: the event loop, the signals that stop it, and the exit code it ends with."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from boss_ingest import __version__
+from boss_ingest.errors import ExitCode, IngestError
+
+if TYPE_CHECKING:
+    from boss_ingest.engine.stop import Stop
+
+log = logging.getLogger(__name__)
+
+
+def say(text: str) -> None:
+    """Tell the person something that is not the command's result."""
+    click.echo(text, err=True)
+
+
+def run_to_exit(work: Callable[[Stop], Awaitable[int]]) -> None:
+    """Run to the end and leave the process with the exit code; no bare exception gets past here."""
+    try:
+        code = asyncio.run(_stoppable(work))
+    except IngestError as error:
+        log.info("ended by %s", type(error).__name__, exc_info=error)
+        say(click.style("error: ", fg="red", bold=True) + str(error))
+        code = error.exit_code
+    except click.Abort:
+        say("nothing was done")
+        code = ExitCode.INTERRUPTED
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        say("stopped at once; what was not stored is still in the queue")
+        code = ExitCode.INTERRUPTED
+    except Exception as error:  # the last line of defence: a person gets a sentence
+        log.critical("bug", exc_info=error)
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        say(
+            click.style("bug: ", fg="red", bold=True)
+            + f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})\n"
+            f"  this is a mistake in boss-ingest {__version__}, not in your data; nothing is lost.\n"
+            "  please report it with the log file"
+        )
+        code = ExitCode.BUG
+    sys.exit(code)
+
+
+async def _stoppable(work: Callable[[Stop], Awaitable[int]]) -> int:
+    from boss_ingest.engine.stop import Stop
+
+    stop = Stop()
+    loop = asyncio.get_running_loop()
+    main = asyncio.current_task()
+    assert main is not None
+
+    def asked() -> None:
+        stop.request()
+        if stop.dropping.is_set():
+            main.cancel()
+        else:
+            say("stopping: finishing what is in flight; once more to stop at once")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, asked)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(asked))
+    return await work(stop)

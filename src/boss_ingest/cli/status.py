@@ -1,0 +1,40 @@
+"""`boss-ingest status`: how far a job is, as the Boss sees it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from boss_ingest.cli.connection import connection_options, open_boss, take_connection
+from boss_ingest.cli.known_job import base_url_of
+from boss_ingest.cli.running import run_to_exit, say
+
+if TYPE_CHECKING:
+    from boss_ingest.engine.stop import Stop
+
+
+@click.command()
+@click.option("--job-id", "-j", type=int, required=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+@connection_options
+def status(job_id: int, as_json: bool, **options: Any) -> None:
+    """Tell the state of a job and how many tasks wait in its queue."""
+    connection = take_connection(options)
+
+    async def work(stop: Stop) -> int:
+        async with open_boss(connection, base_url_of(job_id, connection), say=say) as boss:
+            found = await stop.unless(boss.status(job_id))
+        if as_json:
+            click.echo(json.dumps({
+                "id": job_id, "state": found.state.name, "total": found.total, "visible": found.visible
+            }))  # fmt: skip
+        else:
+            click.echo(f"job {job_id}: {found.state.name}")
+            click.echo(
+                f"  {found.visible} of {found.total} tasks wait in its queue, not counting those in work"
+            )
+        return 0
+
+    run_to_exit(work)

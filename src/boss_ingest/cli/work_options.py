@@ -1,0 +1,112 @@
+"""The options that say how the work is done, shared by `run` and `join`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from boss_ingest.cli.progress import PROGRESS
+
+if TYPE_CHECKING:
+    from boss_ingest.engine.options import Options
+
+_UNITS = {
+    "": 1,
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "KI": 2**10,
+    "MI": 2**20,
+    "GI": 2**30,
+    "TI": 2**40,
+}
+
+
+class ByteSize(click.ParamType):
+    """A size such as 512M, 4G or 2GiB."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Bytes, at least 1."""
+        text = str(value).strip().upper().removesuffix("B")
+        digits = text.rstrip("KMGTI")
+        try:
+            number_bytes = int(float(digits) * _UNITS[text[len(digits) :].strip()])
+        except (KeyError, ValueError):
+            self.fail(f"{value!r} is not a size; write for example 512M or 4G", param, ctx)
+        if number_bytes < 1:
+            self.fail("must be more than nothing", param, ctx)
+        return number_bytes
+
+
+_OPTIONS = [
+    click.option("--concurrency", type=click.IntRange(1, 1024), help="Most PUTs in flight  [default: 64]"),
+    click.option(
+        "--memory",
+        type=ByteSize(),
+        help="Most bytes of voxels in work, such as 4G  [default: a quarter of the memory, at most 4 GiB]",
+    ),
+    click.option(
+        "--workers",
+        "-p",
+        type=click.IntRange(1, 256),
+        help="Processes that decode images and run plugins  [default: the cores]",
+    ),
+    click.option(
+        "--attempts", type=click.IntRange(1, 100), help="Tries before a task is set aside  [default: 3]"
+    ),
+    click.option(
+        "--read-timeout",
+        type=click.FloatRange(0.1),
+        metavar="SECONDS",
+        help="Longest read of one tile or chunk  [default: 100]",
+    ),
+    click.option(
+        "--include-outside",
+        is_flag=True,
+        help="Also store cuboids wholly outside the extent; this overwrites what is there.",
+    ),
+    click.option(
+        "--manual-complete",
+        "-m",
+        is_flag=True,
+        help="Stop when all is uploaded; `boss-ingest complete` does the rest.",
+    ),
+    click.option(
+        "--builtin-plugins-only", is_flag=True, help="Refuse plugin code that is not boss-ingest's."
+    ),
+    click.option(
+        "--progress",
+        type=click.Choice(PROGRESS),
+        default="auto",
+        show_default=True,
+        help="A bar, plain lines, JSON lines on standard output, or nothing.",
+    ),
+]
+
+
+def work_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how the work is done."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def take_options(given: dict[str, Any]) -> Options:
+    """Take what became of them out of a command's keyword arguments; what was not given is the default."""
+    from boss_ingest.engine.options import Options
+
+    fields = {
+        "concurrency": given.pop("concurrency"),
+        "memory_bytes": given.pop("memory"),
+        "workers": given.pop("workers"),
+        "attempts": given.pop("attempts"),
+        "read_timeout_s": given.pop("read_timeout"),
+        "include_outside": given.pop("include_outside"),
+        "manual_complete": given.pop("manual_complete"),
+    }
+    return Options(**{name: value for name, value in fields.items() if value is not None})
