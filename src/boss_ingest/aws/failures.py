@@ -20,6 +20,7 @@ from botocore.exceptions import (
     ProxyConnectionError,
     SSLError,
 )
+from botocore.parsers import ResponseParserError
 
 from boss_ingest.errors import (
     CredentialsError,
@@ -83,7 +84,7 @@ async def told_as_ours(what: str, *, limit_s: float) -> AsyncIterator[None]:
         raise RefusedError(f"{what}: cannot be asked for: {error}", code="ParamValidation") from error
     except TimeoutError as error:
         raise TransientError(f"{what}: no answer within {limit_s:g} s", code="Timeout") from error
-    except (BotoCoreError, aiohttp.ClientError, OSError, UnicodeDecodeError) as error:
+    except (BotoCoreError, ResponseParserError, aiohttp.ClientError, OSError, UnicodeDecodeError) as error:
         name = type(error).__name__
         raise TransientError(f"{what}: no usable answer ({name})", hint=_way_out(error), code=name) from error
 
@@ -96,7 +97,10 @@ def entry_failure(what: str, entry: Mapping[str, Any]) -> ServiceError:
 
 
 def kind_of(code: str, http_status: int) -> type[ServiceError]:
-    """The kind of error that a service means with a code and an HTTP status."""
+    """The kind of error that a service means with a code and an HTTP status.
+
+    SQS and S3 give every refusal a code: one without comes from something in between, and may pass.
+    """
     if kind := _BY_CODE.get(code):
         return kind
     if "throttl" in code.lower() or http_status in {429, 503}:
@@ -105,16 +109,18 @@ def kind_of(code: str, http_status: int) -> type[ServiceError]:
         return CredentialsError
     if http_status >= 500 or http_status == 408:
         return TransientError
-    return RefusedError
+    return RefusedError if code else TransientError
 
 
 def _refusal(what: str, response: Mapping[str, Any]) -> ServiceError:
-    code = str(response.get("Error", {}).get("Code", ""))
     answer = response.get("ResponseMetadata", {})
     http_status = int(answer.get("HTTPStatusCode", 0))
+    code = str(response.get("Error", {}).get("Code", ""))
+    if code == str(http_status):  # botocore's stand-in for a code that it has not found
+        code = ""
     headers: Mapping[str, str] = answer.get("HTTPHeaders", {})
     kind = kind_of(code, http_status)
-    told = f"{code} ({http_status})" if code and code != str(http_status) else f"HTTP {http_status}"
+    told = f"{code} ({http_status})" if code else f"HTTP {http_status}"
     return kind(
         f"{what}: {told}",
         hint=_hint(kind, code, headers),

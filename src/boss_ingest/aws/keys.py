@@ -43,7 +43,7 @@ PROPAGATION_S = 20.0
 """For so long after their issue, that AWS refuses keys says nothing about them."""
 
 _LONGEST_INTERVAL_S = 640.0
-_PROVEN_S = 600.0
+_PROVEN_S = 1800.0
 _ISSUE_LIMIT_S = 600.0
 
 
@@ -84,8 +84,8 @@ class Keyring:
         """Get new keys; return at once when that cannot help or is too soon, for the caller to back off.
 
         It is too soon for 20 s after the last time, since AWS may not know those keys yet. That doubles, up
-        to 640 s, with every time that the Boss does not answer or that its keys are refused within ten
-        minutes. When it does not answer the old keys stay and nothing is raised; any other IngestError of
+        to 640 s, with every time that the Boss does not answer or that its keys are refused within half an
+        hour. When it does not answer, the old keys stay and nothing is raised; any other IngestError of
         `issue` is.
         """
         if because.code in CLOCK_CODES:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 LEASE_LIMIT_S = 180.0
-"""Leases stay below this: after so long the Boss takes a queue for drained (docs/protocol.md, "Completing")."""
+"""Leases stay below this: later the Boss takes the queue for drained (docs/protocol.md, "Completing")."""
 
 LONG_POLL_LIMIT_S = 20.0
 """The longest that SQS lets a receive wait."""

@@ -40,7 +40,7 @@ class Session:
         self._held = AioCredentials("", "")
         self._session = AioSession(session_vars=_deaf_to_the_machine())
         self._session.register_component("credential_provider", _Holding(self._held))
-        self._session.register("response-received.sqs", refuse_garbage)
+        self._session.register("before-parse.sqs", refuse_garbage)
         self._session.register("before-sign.s3.PutObject", send_at_once)
         _keep_secrets_out_of_logs()
 

@@ -100,20 +100,19 @@ class SqsIndexQueue:
         return _outcomes(what, len(entries), answer)
 
 
-def refuse_garbage(response_dict: Mapping[str, Any] | None, **_: object) -> None:
+def refuse_garbage(response_dict: Mapping[str, Any], **_: object) -> None:
     """Raise when an answer of 200 is not SQS's: botocore reads a stranger's page as "no messages".
 
-    A hook for botocore's `response-received.sqs`. An empty queue is known by its word, not by silence.
+    A hook for botocore's `before-parse.sqs`. An empty queue is known by its word, not by silence.
     """
-    if response_dict is None or response_dict["status_code"] >= 300:
+    if response_dict["status_code"] >= 300:
         return
     try:
         document = json.loads(response_dict["body"] or "null")
     except ValueError:
         document = None
-    operation = response_dict["context"]["operation_name"]
-    if not isinstance(document, dict) and operation != "DeleteMessage":
-        raise ResponseParserError(f"the answer to {operation} is not a JSON object")
+    if not isinstance(document, dict):
+        raise ResponseParserError("the answer is not a JSON object")
 
 
 def _leased(message: Mapping[str, Any], deadline_s: float) -> Lease:

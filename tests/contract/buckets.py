@@ -1,0 +1,78 @@
+"""Every implementation of the bucket, opened alike. To add one: write an `open_…`, name it in BUCKETS."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+from tests.contract.moto_server import second_opinion
+from tests.contract.rclone_server import ACCESS_KEY, SECRET_KEY, running_rclone
+from tests.doubles.memory_bucket import MemoryBucket
+
+from boss_ingest.aws.account import Account, Keys
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+    from boss_ingest.aws.bucket import Bucket
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """A fresh, empty bucket, one that does not exist, and a way to read the first behind our back."""
+
+    bucket: Bucket
+    missing: Bucket
+    read: Callable[[str], Awaitable[tuple[bytes, dict[str, str]]]]      # body and metadata of a key
+
+
+@asynccontextmanager
+async def open_memory(_moto_url: str, _directory: Path) -> AsyncIterator[Buckets]:
+    bucket = MemoryBucket()
+
+    async def read(key: str) -> tuple[bytes, dict[str, str]]:
+        found = bucket.objects[key]
+        return found.body, found.metadata
+
+    yield Buckets(bucket, MemoryBucket("missing", exists=False), read)
+
+
+@asynccontextmanager
+async def open_moto(moto_url: str, _directory: Path) -> AsyncIterator[Buckets]:
+    async with _over_http(moto_url, "admin", "admin") as buckets:
+        yield buckets
+
+
+@asynccontextmanager
+async def open_rclone(_moto_url: str, directory: Path) -> AsyncIterator[Buckets]:
+    async with running_rclone(directory) as url, _over_http(url, ACCESS_KEY, SECRET_KEY) as buckets:
+        yield buckets
+
+
+@asynccontextmanager
+async def _over_http(url: str, access_key: str, secret_key: str) -> AsyncIterator[Buckets]:
+    s3 = second_opinion("s3", url, access_key, secret_key)
+    name = f"tiles.production.boss.{uuid.uuid4().hex[:8]}"
+    await asyncio.to_thread(s3.create_bucket, Bucket=name)
+
+    async def keys() -> Keys:
+        return Keys(access_key, SecretStr(secret_key), None)
+
+    async def read(key: str) -> tuple[bytes, dict[str, str]]:
+        def get() -> tuple[bytes, Any]:
+            answer = s3.get_object(Bucket=name, Key=key)
+            with answer["Body"] as body:
+                return body.read(), {name.lower(): value for name, value in answer["Metadata"].items()}
+
+        return await asyncio.to_thread(get)
+
+    async with Account(keys, queue_url=f"{url}/1/upload", concurrency=8, env={}) as account:
+        yield Buckets(account.bucket(name), account.bucket("no.such.bucket"), read)
+
+
+BUCKETS = {"memory": open_memory, "moto": open_moto, "rclone": open_rclone}
