@@ -1,0 +1,77 @@
+"""Files under the folder a job file names: paths that stay inside it, and bytes read off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from boss_ingest.errors import SourceError
+
+READ_TIMEOUT_S = 100.0
+"""A file that takes longer comes too late for its task anyway, which is leased for less than 180 s."""
+
+
+class Folder:
+    """`root_dir`, and whether files outside it may be read (`"allow_outside_root": true`).
+
+    A relative root counts from the working directory, as it always did.
+    """
+
+    def __init__(self, root_dir: str, *, allow_outside: bool = False) -> None:
+        self.root_dir = root_dir
+        self._allow_outside = allow_outside
+
+    def join(self, name: str) -> str:
+        """The path of `name` under the root, as text: looks at no disk."""
+        return os.path.join(self.root_dir, name)  # noqa: PTH118 - the very string the original client makes
+
+    def check(self, path: str) -> None:
+        """See where the path ends up, links followed; blocks. Raises SourceError outside of the root."""
+        if self._allow_outside:
+            return
+        real = Path(path).resolve()
+        if not real.is_relative_to(Path(self.root_dir).resolve()):
+            raise SourceError(
+                f"{path} lies outside of root_dir {self.root_dir!r}: it is {real}",
+                hint='if that is intended, set `"allow_outside_root": true` '
+                "under client.path_processor.params",
+            )
+
+    async def read(self, path: str, *, most_bytes: int) -> bytes:
+        """The whole file, checked and read in a thread. Raises SourceError naming it.
+
+        A file of more than `most_bytes` is refused unread.
+        """
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                return await asyncio.to_thread(self._read, path, most_bytes)
+        except TimeoutError as error:
+            raise SourceError(
+                f"{path} could not be read within {READ_TIMEOUT_S:g} s",
+                hint="is the disk or its server overloaded?",
+            ) from error
+
+    def _read(self, path: str, most_bytes: int) -> bytes:
+        try:
+            self.check(path)
+            with Path(path).open("rb") as file:
+                size_bytes = os.fstat(file.fileno()).st_size
+                body = b"" if size_bytes > most_bytes else file.read(most_bytes + 1)
+        except OSError as error:
+            raise unreadable(path, error) from error
+        if max(size_bytes, len(body)) > most_bytes:
+            raise SourceError(
+                f"{path} has more than {most_bytes} bytes, too many for the image of one tile",
+                hint="cut it into one image a tile, or correct ingest_job.tile_size",
+            )
+        return body
+
+
+def unreadable(path: str, error: OSError) -> SourceError:
+    """The error for a file the system does not let us read."""
+    hint = "check root_dir, base_filename and extension under client.path_processor.params"
+    return SourceError(
+        f"{path} cannot be read: {error.strerror or error}",
+        hint=hint if isinstance(error, FileNotFoundError) else "",
+    )

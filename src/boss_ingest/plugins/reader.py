@@ -1,0 +1,130 @@
+"""Readers: where data comes from, asynchronously. The contract for new plugins.
+
+A reader lives in the main process, serves many reads at once, and must not block the event loop: what
+blocks goes through `asyncio.to_thread`. It hands out what it finds as it finds it; whether that fits the
+job is judged after it. Plugins of the classic contract (path.py, tile.py, chunk.py) run in worker processes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class TileIndex:
+    """One tile: absolute tile indices x and y, absolute slice z, absolute time sample t."""
+
+    x: int
+    y: int
+    z: int
+    t: int
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box of voxels, half open, in absolute coordinates, inside the job's extent."""
+
+    start_zyx: tuple[int, int, int]
+    stop_zyx: tuple[int, int, int]
+
+    @property
+    def shape_zyx(self) -> tuple[int, int, int]:
+        """Its size in voxels."""
+        z, y, x = (stop - start for start, stop in zip(self.start_zyx, self.stop_zyx, strict=True))
+        return z, y, x
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a plugin is told: the `params` of the job file, and `ingest_job` as it is written there.
+
+    Relative paths are relative to the working directory; `job_dir`, where the job file lies, is for messages.
+    """
+
+    path_params: Mapping[str, Any]
+    params: Mapping[str, Any]
+    ingest_job: Mapping[str, Any]
+    job_dir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known of a source before it is read: numpy's name of its type, its shape, and where it is."""
+
+    dtype: str | None
+    shape_zyx: tuple[int, int, int] | None
+    where: str
+
+
+class Substituted(bytes):
+    """An image that stands in for one that could not be read, because the user asked for that by name.
+
+    `why` tells what was missing. Whoever stores it counts and reports it. Survives pickling.
+    """
+
+    why: str
+
+    def __new__(cls, body: bytes, why: str) -> Substituted:
+        """The encoded image, and what it stands in for."""
+        self = super().__new__(cls, body)
+        self.why = why
+        return self
+
+    def __getnewargs__(self) -> tuple[bytes, str]:  # type: ignore[override]  # bytes has one argument, this has two
+        return bytes(self), self.why
+
+
+class TileReader(ABC):
+    """Reads tiles. `open` once, then any number of reads at the same time, then `close`."""
+
+    @abstractmethod
+    async def open(self, setup: Setup) -> None:
+        """Get ready. Raises ConfigError for wrong params, SourceError for a source that isn't there."""
+
+    @abstractmethod
+    async def read(self, index: TileIndex) -> bytes | NDArray[Any]:
+        """One image file as it is, or an array (yx). Raises SourceError naming the file."""
+
+    @abstractmethod
+    async def describe(self) -> SourceInfo:
+        """What can be told without reading voxels. Raises SourceError."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of everything; safe to repeat, and after an `open` that failed."""
+
+    @abstractmethod
+    def locate(self, index: TileIndex) -> str:
+        """What a person calls this tile's source, mostly a path; looks at no disk. Raises SourceError."""
+
+
+class ChunkReader(ABC):
+    """Reads boxes of voxels. `open` once, then any number of reads at the same time, then `close`."""
+
+    @abstractmethod
+    async def open(self, setup: Setup) -> None:
+        """Get ready. Raises ConfigError for wrong params, SourceError for a source that isn't there."""
+
+    @abstractmethod
+    async def read(self, box: Box) -> NDArray[Any]:
+        """An array (zyx) of just the box's shape. Raises SourceError, also when the box leaves the source."""
+
+    @abstractmethod
+    async def describe(self) -> SourceInfo:
+        """What can be told without reading voxels. Raises SourceError."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of everything; safe to repeat, and after an `open` that failed."""
+
+    @abstractmethod
+    def locate(self, box: Box) -> str:
+        """What a person calls the source of this box."""
