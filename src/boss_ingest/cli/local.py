@@ -66,13 +66,13 @@ def serve(
                 say(f"token in {folder / 'token.json'}; Ctrl-C stops it, and the data stays in {folder}")
             sys.stdout.flush()
 
-        if while_stdin_is_open:
-            await _watch_stdin(stop)
+        asked = asyncio.create_task(stop.draining.wait())
+        watching = asyncio.create_task(_until_stdin_ends()) if while_stdin_is_open else asked
         settings = Settings(dir=folder, port=port, quiet_period_s=quiet_period, populate_s=populate_time)
         serving = asyncio.create_task(serve_local(settings, ready=ready))
-        asked = asyncio.create_task(stop.draining.wait())
-        await asyncio.wait([serving, asked], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({serving, asked, watching}, return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()
+        watching.cancel()
         if not serving.done():
             serving.cancel()
             await asyncio.wait([serving])
@@ -83,14 +83,11 @@ def serve(
     run_to_exit(work)
 
 
-async def _watch_stdin(stop: Stop) -> None:
-    """Ask `stop` to stop when whoever started us is gone."""
-    loop = asyncio.get_running_loop()
+async def _until_stdin_ends() -> bool:
+    """Returns when whoever started us is gone."""
     reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-
-    async def until_closed() -> None:
-        await reader.read()
-        stop.request()
-
-    stop.watching = loop.create_task(until_closed())
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    await reader.read()
+    return True

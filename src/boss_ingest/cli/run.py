@@ -37,6 +37,7 @@ def run(config: Path, yes: bool, dry_run: bool, **given: Any) -> None:
 
     async def work(stop: Stop) -> int:
         from boss_ingest.config.loading import load_job_file
+        from boss_ingest.engine.creating import make_channel
         from boss_ingest.plugins.loading import load_source
 
         assignment_log = start_log(given["log_file"], given["log_level"])
@@ -47,7 +48,7 @@ def run(config: Path, yes: bool, dry_run: bool, **given: Any) -> None:
         )
         async with open_boss(connection, connection.base_url(job), say=say) as boss:
             if connection.local is not None:
-                await _make_channel(assignment, boss)
+                await make_channel(job, source, boss)
             if not await _agreed(assignment, boss, yes=yes, dry_run=dry_run):
                 return 0
             job_id = await _create(assignment, boss, connection, stop)
@@ -70,25 +71,14 @@ async def _agreed(assignment: Assignment, boss: BossClient, *, yes: bool, dry_ru
 
 
 async def _create(assignment: Assignment, boss: BossClient, connection: Connection, stop: Stop) -> int:
-    from boss_ingest.config.server_form import server_form
-    from boss_ingest.engine.job_record import JobRecord, home_dir, remember
+    from boss_ingest.engine.creating import create_job
 
-    job = await stop.unless(boss.create(server_form(assignment.job)))
-    say(f"job {job.id} is created")
-    remember(
-        JobRecord(
-            job.id,
-            connection.base_url(assignment.job),
-            config=str(assignment.job.source.resolve()),
-            directory=str(Path.cwd()),
-            local=str(connection.local.resolve()) if connection.local else "",
-        ),
-        home_dir(os.environ),
+    job_id = await create_job(
+        assignment.job,
+        boss,
+        stop=stop,
+        env=os.environ,
+        local=str(connection.local.resolve()) if connection.local else "",
     )
-    return job.id
-
-
-async def _make_channel(assignment: Assignment, boss: BossClient) -> None:
-    from boss_ingest.engine.channel import make_channel
-
-    await make_channel(assignment.job, assignment.source, boss, assignment.options)
+    say(f"job {job_id} is created")
+    return job_id

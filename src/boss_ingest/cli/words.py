@@ -44,7 +44,6 @@ def _waiting(event: events.Waiting) -> str:
 
 
 _SENTENCES: dict[type, Callable[[Any], str]] = {
-    events.Created: lambda e: f"job {e.job_id} is created",
     events.Preparing: lambda e: (
         f"the Boss is preparing job {e.job_id} (a real one takes two minutes or more)"
     ),

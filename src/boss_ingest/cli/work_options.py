@@ -25,29 +25,25 @@ _UNITS = {
 }
 
 
-class ByteSize(click.ParamType):
-    """A size such as 512M, 4G or 2GiB."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Bytes, at least 1."""
-        text = str(value).strip().upper().removesuffix("B")
-        digits = text.rstrip("KMGTI")
-        try:
-            number_bytes = int(float(digits) * _UNITS[text[len(digits) :].strip()])
-        except (KeyError, ValueError):
-            self.fail(f"{value!r} is not a size; write for example 512M or 4G", param, ctx)
-        if number_bytes < 1:
-            self.fail("must be more than nothing", param, ctx)
-        return number_bytes
+def byte_size(text: str) -> int:
+    """Bytes, at least 1, of a size such as 512M, 4G or 2GiB."""
+    plain = text.strip().upper().removesuffix("B")
+    digits = plain.rstrip("KMGTI")
+    try:
+        number_bytes = int(float(digits) * _UNITS[plain[len(digits) :]])
+    except (KeyError, ValueError, OverflowError):
+        raise click.BadParameter(f"{text!r} is not a size; write for example 512M or 4G") from None
+    if number_bytes < 1:
+        raise click.BadParameter("must be more than nothing")
+    return number_bytes
 
 
 _OPTIONS = [
     click.option("--concurrency", type=click.IntRange(1, 1024), help="Most PUTs in flight  [default: 64]"),
     click.option(
         "--memory",
-        type=ByteSize(),
+        type=byte_size,
+        metavar="SIZE",
         help="Most bytes of voxels in work, such as 4G  [default: a quarter of the memory, at most 4 GiB]",
     ),
     click.option(

@@ -9,13 +9,6 @@ from boss_ingest.errors import IngestError
 
 
 @dataclass(frozen=True, slots=True)
-class Created:
-    """The Boss made the job."""
-
-    job_id: int
-
-
-@dataclass(frozen=True, slots=True)
 class Preparing:
     """The Boss is filling the upload queue; asked again in `wait_s`."""
 
@@ -109,8 +102,7 @@ class Stopping:
 
 
 Event = (
-    Created
-    | Preparing
+    Preparing
     | Uploading
     | Drained
     | WaitingForOthers

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 
 from boss_ingest.boss.client import BossClient
-from boss_ingest.boss.jobs import Completed, JobState, QueueNotEmpty, Verifying, Wait
+from boss_ingest.boss.completion import Completed, QueueNotEmpty, Verifying, Wait
+from boss_ingest.boss.jobs import JobState
 from boss_ingest.engine import events
 from boss_ingest.engine.stop import Stop
 from boss_ingest.errors import GaveUpError, JobGoneError

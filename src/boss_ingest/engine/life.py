@@ -9,7 +9,6 @@ from pathlib import Path
 from boss_ingest.aws.account import Account, Keys
 from boss_ingest.boss.client import BossClient
 from boss_ingest.boss.jobs import JobState, Joined
-from boss_ingest.config.server_form import server_form
 from boss_ingest.engine import events
 from boss_ingest.engine.finish import finish
 from boss_ingest.engine.joining import check_same_job, join_when_ready, keys_of
@@ -33,13 +32,6 @@ class Outcome:
     job_id: int
     exit_code: ExitCode
     why: str
-
-
-async def create(work: Work, boss: BossClient) -> int:
-    """Make the job; returns its id. Never sent twice. Raises ConfigError, NotAllowedError, GaveUpError."""
-    job = await boss.create(server_form(work.job))
-    work.observe(events.Created(job.id))
-    return job.id
 
 
 async def ingest(work: Work, boss: BossClient, job_id: int, *, ca_bundle: Path | None = None) -> Outcome:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from boss_ingest.aws.queue import IndexQueue, Lease
 from boss_ingest.boss.keys import LookupIds
 from boss_ingest.config.extent import Extent
+from boss_ingest.engine.events import Observer, Substituted
 from boss_ingest.engine.retry import Retrier
 from boss_ingest.engine.sources import ChunkSource, TileSource
 from boss_ingest.engine.store import Store, compact, cuboid_metadata, tile_metadata
@@ -55,6 +56,7 @@ class TilePath:
         index: IndexQueue,
         retry: Retrier,
         tally: Tally,
+        observe: Observer,
     ) -> None:
         self._facts = facts
         self._tile_yx = tile_yx
@@ -63,6 +65,7 @@ class TilePath:
         self._index = index
         self._retry = retry
         self._tally = tally
+        self._observe = observe
         y_size, x_size = tile_yx
         self._sizes = {"x_size": x_size, "y_size": y_size}
         self._short_form = compact(self._sizes)
@@ -71,7 +74,7 @@ class TilePath:
         """Do all that the message asks for. Raises TaskError or ServiceError, and may be called again."""
         facts = self._facts
         task = parse_tile_task(lease, extent=facts.extent, tile_yx=self._tile_yx, ids=facts.ids)
-        image = await self._source.read(task)
+        tile = await self._source.read(task)
         message = compact(
             {
                 "chunk_key": task.chunk_key,
@@ -82,11 +85,14 @@ class TilePath:
             }
         )
         metadata = tile_metadata(lease, message, self._short_form)
-        await self._store.put(task.key, image.body, metadata=metadata, until_s=lease.deadline_s)
+        await self._store.put(task.key, tile.image.body, metadata=metadata, until_s=lease.deadline_s)
         await self._retry(
             "SQS", lambda: self._index.send(message), what=f"index {task.key}", until_s=lease.deadline_s
         )
-        self._tally.passed_through += image.passed_through
+        if tile.made_up:
+            self._tally.substituted += 1
+            self._observe(Substituted(task.key, tile.made_up))
+        self._tally.passed_through += tile.image.passed_through
 
 
 class ChunkPath:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,9 @@ from boss_ingest.encode.tile_image import TileImage, TileSpec, inspect
 from boss_ingest.engine import worker
 from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
 from boss_ingest.errors import IngestError, PluginError
-from boss_ingest.plugins.reader import Box, ChunkReader, TileIndex, TileReader
+from boss_ingest.plugins.reader import Box, ChunkReader, Substituted, TileIndex, TileReader
 
 _ZYX = tuple[int, int, int]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,18 @@ class ChunkForm:
         return ChunkSpec(self.shape_zyx, task.needed_zyx, self.dtype, pad=self.pad)
 
 
+@dataclass(frozen=True, slots=True)
+class ReadTile:
+    """A tile as the Boss accepts it, and why it was made up ("" when it was read)."""
+
+    image: TileImage
+    made_up: str
+
+
 class TileSource(Protocol):
     """Gives the finished bytes of a tile. Raises TaskError: SourceError or PluginError."""
 
-    async def read(self, task: TileTask) -> TileImage:
+    async def read(self, task: TileTask) -> ReadTile:
         """The tile of this task, as the Boss accepts it."""
 
 
@@ -82,16 +90,16 @@ class ReaderTiles:
         self._pool = pool
         self._timeout_s = timeout_s
 
-    async def read(self, task: TileTask) -> TileImage:
+    async def read(self, task: TileTask) -> ReadTile:
         """The tile of this task, as the Boss accepts it."""
-        index = _tile_index(task)
-        spec = self._form.spec(task)
-        name = self._reader.locate(index)
-        source = await _within(self._timeout_s, self._reader.read(index), name)
+        index, spec = _tile_index(task), self._form.spec(task)
+        async with _others_code(f"tile {index}", timeout_s=self._timeout_s):
+            name = self._reader.locate(index)
+            source = await self._reader.read(index)
+        made_up = source.why if isinstance(source, Substituted) else ""
         if isinstance(source, bytes) and await asyncio.to_thread(inspect, source, spec, name=name):
-            return TileImage(source, passed_through=True)
-        image: TileImage = await self._pool.call(worker.fit_tile, source, spec, name)
-        return image
+            return ReadTile(TileImage(source, passed_through=True), made_up)
+        return ReadTile(await self._pool.call(worker.fit_tile, source, spec, name), made_up)
 
 
 class PluginTiles:
@@ -101,11 +109,9 @@ class PluginTiles:
         self._form = form
         self._pool = pool
 
-    async def read(self, task: TileTask) -> TileImage:
+    async def read(self, task: TileTask) -> ReadTile:
         """The tile of this task, as the Boss accepts it."""
-        image: TileImage
-        _name, image = await self._pool.call(worker.read_tile, _tile_index(task), self._form.spec(task))
-        return image
+        return ReadTile(*await self._pool.call(worker.read_tile, _tile_index(task), self._form.spec(task)))
 
 
 class _ArrayChunk:
@@ -136,8 +142,9 @@ class ReaderChunks:
     async def read(self, task: ChunkTask) -> Chunk:
         """The chunk of this task."""
         box = Box(task.origin_zyx, task.stop_zyx)
-        name = self._reader.locate(box)
-        array = await _within(self._timeout_s, self._reader.read(box), name)
+        async with _others_code(f"chunk {box}", timeout_s=self._timeout_s):
+            name = self._reader.locate(box)
+            array = await self._reader.read(box)
         checked = await asyncio.to_thread(check_chunk, array, self._form.spec(task), name=name)
         return _ArrayChunk(checked, self._form.channel_type, self._threads)
 
@@ -161,8 +168,7 @@ class PluginChunks:
         """The chunk of this task."""
         index_xyz = task.index.x, task.index.y, task.index.z
         offsets_zyx = [cuboid.offset_zyx for cuboid in task.cuboids]
-        bodies: list[bytes]
-        _name, bodies = await self._pool.call(
+        bodies: list[bytes] = await self._pool.call(
             worker.read_chunk, index_xyz, self._form.spec(task), offsets_zyx, self._form.channel_type
         )
         return _FinishedChunk(task.cuboids, bodies)
@@ -172,17 +178,21 @@ def _tile_index(task: TileTask) -> TileIndex:
     return TileIndex(x=task.index.x, y=task.index.y, z=task.index.z, t=task.index.t)
 
 
-async def _within(timeout_s: float, reading: Awaitable[T], name: str) -> T:
-    """Await a reader, which may be anybody's code: whatever it raises harms only this task."""
+@asynccontextmanager
+async def _others_code(what: str, *, timeout_s: float) -> AsyncIterator[None]:
+    """Around the calls of a reader, which may be anybody's: whatever it raises harms only this task."""
     try:
         async with asyncio.timeout(timeout_s):
-            return await reading
+            yield
     except IngestError:
         raise
     except TimeoutError as error:
         raise PluginError(
-            f"{name}: the reader did not answer within {timeout_s:.0f} s",
+            f"{what}: the reader did not answer within {timeout_s:.0f} s",
             hint="see whether the file system or server it reads from answers; --read-timeout allows more",
         ) from error
     except Exception as error:
-        raise PluginError(f"{name}: the reader failed with {type(error).__name__}: {error}") from error
+        raise PluginError(
+            f"{what}: the reader failed with {type(error).__name__}: {error}",
+            hint="this is a mistake in the reader's code, or a source it was not made for",
+        ) from error

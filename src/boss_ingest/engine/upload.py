@@ -95,6 +95,7 @@ async def _tile_path(work: Work, joined: Joined, stack: AsyncExitStack, tools: _
         index=tools.account.index_queue(index_queue),
         retry=tools.retry,
         tally=work.tally,
+        observe=work.observe,
     )
 
 

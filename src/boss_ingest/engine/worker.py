@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from boss_ingest.encode.cuboid import ChunkSpec, check_chunk, compress, cut
 from boss_ingest.encode.tile_image import TileImage, TileSpec, fit, inspect
 from boss_ingest.plugins.classic import ClassicChunks, ClassicTiles
-from boss_ingest.plugins.reader import Setup, TileIndex
+from boss_ingest.plugins.reader import Setup, Substituted, TileIndex
 
 _ZYX = tuple[int, int, int]
 
@@ -45,22 +45,23 @@ def fit_tile(source: bytes | NDArray[np.generic], spec: TileSpec, name: str) -> 
     return fit(source, spec, name=name)
 
 
-def read_tile(index: TileIndex, spec: TileSpec) -> tuple[str, TileImage]:
-    """Where the tile came from, and its finished bytes. Raises SourceError and PluginError."""
+def read_tile(index: TileIndex, spec: TileSpec) -> tuple[TileImage, str]:
+    """The finished tile, and why it was made up ("" when it was not). Raises SourceError and PluginError."""
     assert isinstance(_plugins, ClassicTiles)
     path, source = _plugins.read(index)
     name = path or f"tile x={index.x} y={index.y} z={index.z} t={index.t}"
+    made_up = source.why if isinstance(source, Substituted) else ""
     if inspect(source, spec, name=name):
-        return name, TileImage(source, passed_through=True)
-    return name, fit(source, spec, name=name)
+        return TileImage(bytes(source), passed_through=True), made_up
+    return fit(source, spec, name=name), made_up
 
 
 def read_chunk(
     index_xyz: tuple[int, int, int], spec: ChunkSpec, offsets_zyx: list[_ZYX], channel_type: str
-) -> tuple[str, list[bytes]]:
-    """Where the chunk came from, and its finished cuboids. Raises SourceError and PluginError."""
+) -> list[bytes]:
+    """The finished cuboids of a chunk, in the order of their offsets. Raises SourceError and PluginError."""
     assert isinstance(_plugins, ClassicChunks)
     path, array = _plugins.read(*index_xyz)
     name = path or "chunk x={} y={} z={}".format(*index_xyz)
     chunk = check_chunk(array, spec, name=name)
-    return name, [compress(cut(chunk, offset_zyx), channel_type=channel_type) for offset_zyx in offsets_zyx]
+    return [compress(cut(chunk, offset_zyx), channel_type=channel_type) for offset_zyx in offsets_zyx]

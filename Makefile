@@ -1,0 +1,60 @@
+# boss-ingest: `make demo` shows it working, `make test` proves it. Needs Python 3.11+, and nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+PEERS := .venv-peers
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help demo test lint types unit peers clean
+
+help:
+	@echo "make demo    a small volume through a local Boss and back, every voxel compared"
+	@echo "make test    lint, types and all tests; installs what they need"
+	@echo "make clean   remove what the two made"
+
+$(VENV)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "boss-ingest needs Python 3.11 or newer; this is `$(PYTHON) --version`. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "python3 has no venv module; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@touch $@
+
+$(VENV)/demo-installed: $(VENV)/python pyproject.toml
+	@echo "installing boss-ingest into $(VENV) …"
+	@$(PIP) install --editable '.[zarr,local]'
+	@touch $@
+
+$(VENV)/dev-installed: $(VENV)/python pyproject.toml
+	@echo "installing boss-ingest and what its tests need into $(VENV) …"
+	@$(PIP) install --editable '.[dev]'
+	@touch $@ $(VENV)/demo-installed
+
+# The published original and the intern package, in an environment of their own: the tests run them
+# against the local Boss as clients that are not ours.
+$(PEERS)/installed:
+	@echo "installing the peers into $(PEERS) …"
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet install \
+	  'boss-ingest==0.12.0' 'intern==1.4.2' setuptools
+	@touch $@
+
+peers: $(PEERS)/installed
+
+demo: $(VENV)/demo-installed
+	@$(BIN)/python examples/demo.py
+
+lint: $(VENV)/dev-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev-installed
+	$(BIN)/mypy
+
+unit: $(VENV)/dev-installed $(PEERS)/installed
+	$(BIN)/pytest -q
+
+test: lint types unit
+
+clean:
+	rm -rf $(VENV) $(PEERS) demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis

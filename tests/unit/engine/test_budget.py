@@ -1,0 +1,84 @@
+"""Room: bounded in bytes and in tasks, first come first served, never impossible."""
+
+import asyncio
+
+import pytest
+
+from boss_ingest.engine.budget import Room
+
+
+async def started(coroutine) -> asyncio.Task[None]:
+    task = asyncio.create_task(coroutine)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return task
+
+
+async def test_lets_in_up_to_the_bytes_and_no_further() -> None:
+    room = Room(memory_bytes=100, tasks=10)
+    await room.enter(60)
+    waiting = await started(room.enter(60))
+    assert not waiting.done()
+    assert room.used_bytes == 60
+    room.leave(60)
+    await waiting
+    assert room.used_bytes == 60
+
+
+async def test_lets_in_up_to_the_number_of_tasks() -> None:
+    room = Room(memory_bytes=1000, tasks=3)
+    await room.enter(1, tasks=2)
+    waiting = await started(room.enter(1, tasks=2))
+    assert not waiting.done()
+    room.leave(1)
+    await waiting
+    assert room.tasks_in_work == 3
+
+
+async def test_a_task_larger_than_all_the_memory_is_let_in_alone() -> None:
+    room = Room(memory_bytes=100, tasks=10)
+    await room.enter(500)
+    second = await started(room.enter(500))
+    assert not second.done()
+    room.leave(500)
+    await second
+
+
+async def test_a_large_batch_is_not_overtaken_by_small_ones() -> None:
+    room = Room(memory_bytes=100, tasks=100)
+    await room.enter(50)
+    large = await started(room.enter(80))
+    small = await started(room.enter(1))
+    assert not large.done()
+    assert not small.done()
+    room.leave(50)
+    await large
+    await small
+
+
+async def test_a_cancelled_wait_leaves_no_trace_and_wakes_the_next() -> None:
+    room = Room(memory_bytes=100, tasks=100)
+    await room.enter(50)
+    large = await started(room.enter(80))
+    small = await started(room.enter(10))
+    large.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await large
+    await small
+    assert room.used_bytes == 60
+
+
+async def test_cancelling_in_the_moment_of_entry_gives_the_room_back() -> None:
+    room = Room(memory_bytes=100, tasks=100)
+    await room.enter(100)
+    waiting = await started(room.enter(100))
+    room.leave(100)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert (room.used_bytes, room.tasks_in_work) == (0, 0)
+
+
+@pytest.mark.parametrize(("cost", "expected"), [(1, 8), (30, 3), (1000, 1), (0, 8)])
+def test_capacity_counts_whole_tasks_and_is_never_zero(cost: int, expected: int) -> None:
+    assert Room(memory_bytes=100, tasks=8).capacity(cost) == expected
