@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
+from tests.contract.local_server import running_local_boss
 from tests.contract.moto_server import second_opinion
 from tests.contract.rclone_server import ACCESS_KEY, SECRET_KEY, running_rclone
 from tests.doubles.memory_bucket import MemoryBucket
 
 from boss_ingest.aws.account import Account, Keys
+from boss_ingest.local.settings import TILE_BUCKET
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -55,6 +57,18 @@ async def open_rclone(_moto_url: str, directory: Path) -> AsyncIterator[Buckets]
 
 
 @asynccontextmanager
+async def open_local_boss(_moto_url: str, directory: Path) -> AsyncIterator[Buckets]:
+    async with running_local_boss(directory) as ground:
+
+        async def read(key: str) -> tuple[bytes, dict[str, str]]:
+            (found,) = (one for one in ground.boss.objects(TILE_BUCKET) if one.key == key)
+            return found.read(), dict(found.metadata)
+
+        async with Account(ground.issue, queue_url=ground.upload_url, concurrency=8, env={}) as account:
+            yield Buckets(account.bucket(TILE_BUCKET), account.bucket("no.such.bucket"), read)
+
+
+@asynccontextmanager
 async def _over_http(url: str, access_key: str, secret_key: str) -> AsyncIterator[Buckets]:
     s3 = second_opinion("s3", url, access_key, secret_key)
     name = f"tiles.production.boss.{uuid.uuid4().hex[:8]}"
@@ -75,4 +89,4 @@ async def _over_http(url: str, access_key: str, secret_key: str) -> AsyncIterato
         yield Buckets(account.bucket(name), account.bucket("no.such.bucket"), read)
 
 
-BUCKETS = {"memory": open_memory, "moto": open_moto, "rclone": open_rclone}
+BUCKETS = {"memory": open_memory, "moto": open_moto, "rclone": open_rclone, "local boss": open_local_boss}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
+from tests.contract.local_server import running_local_boss
 from tests.contract.moto_server import second_opinion
 from tests.doubles.memory_queue import MemoryQueue
 
@@ -16,6 +17,7 @@ from boss_ingest.aws.account import Account, Keys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
 
     from boss_ingest.aws.queue import IndexQueue, UploadQueue
 
@@ -36,7 +38,7 @@ async def job_keys() -> Keys:
 
 
 @asynccontextmanager
-async def open_memory(_moto_url: str) -> AsyncIterator[Queues]:
+async def open_memory(_moto_url: str, _directory: Path) -> AsyncIterator[Queues]:
     upload, index = MemoryQueue("upload"), MemoryQueue("index")
 
     async def fill(bodies: list[str]) -> None:
@@ -54,7 +56,7 @@ async def open_memory(_moto_url: str) -> AsyncIterator[Queues]:
 
 
 @asynccontextmanager
-async def open_moto(moto_url: str) -> AsyncIterator[Queues]:
+async def open_moto(moto_url: str, _directory: Path) -> AsyncIterator[Queues]:
     sqs = second_opinion("sqs", moto_url)
     names = [f"production-boss-{kind}-{uuid.uuid4().hex}" for kind in ("upload", "index")]
     upload_url, index_url = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in names]
@@ -81,4 +83,25 @@ async def open_moto(moto_url: str) -> AsyncIterator[Queues]:
         yield Queues(account.upload_queue(upload_url), account.index_queue(index_url), fill, sent, drop)
 
 
-QUEUES = {"memory": open_memory, "moto": open_moto}
+@asynccontextmanager
+async def open_local_boss(_moto_url: str, directory: Path) -> AsyncIterator[Queues]:
+    async with running_local_boss(directory) as ground:
+        queues = ground.state.queues
+
+        async def fill(bodies: list[str]) -> None:
+            queues.get(ground.upload_name).send(bodies)
+
+        async def sent() -> list[str]:
+            index = queues.get(ground.index_name)
+            return [delivery.body for delivery in await index.receive(1000, wait_s=0)]
+
+        async def drop() -> None:
+            queues.delete(ground.upload_name)
+            queues.delete(ground.index_name)
+
+        async with Account(ground.issue, queue_url=ground.upload_url, concurrency=4, env={}) as account:
+            upload, index = account.upload_queue(ground.upload_url), account.index_queue(ground.index_url)
+            yield Queues(upload, index, fill, sent, drop)
+
+
+QUEUES = {"memory": open_memory, "moto": open_moto, "local boss": open_local_boss}

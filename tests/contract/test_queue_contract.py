@@ -15,6 +15,7 @@ from boss_ingest.errors import QueueGoneError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +25,8 @@ def moto_url() -> Iterator[str]:
 
 
 @pytest.fixture(params=QUEUES)
-async def queues(request: pytest.FixtureRequest, moto_url: str) -> AsyncIterator[Queues]:
-    async with QUEUES[request.param](moto_url) as opened:
+async def queues(request: pytest.FixtureRequest, moto_url: str, tmp_path: Path) -> AsyncIterator[Queues]:
+    async with QUEUES[request.param](moto_url, tmp_path) as opened:
         yield opened
 
 

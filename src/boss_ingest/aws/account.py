@@ -31,7 +31,7 @@ class Account:
     Entering asks for the first keys and raises what `issue` raises. Renewed keys reach every queue and
     bucket at their next request, without a new connection. Leaving sends the acknowledgements and messages
     that wait. `concurrency` is the number of PUTs at once; `ca_bundle` a file of PEM certificates to trust
-    in place of the system's. Raises UsageError for URLs that are none.
+    in place of the usual. Raises UsageError for URLs that are none, and for a bundle that is none.
     """
 
     def __init__(

@@ -1,18 +1,23 @@
 """A botocore session that hears nothing of the machine's own AWS set-up, and the clients made from it.
 
 No profile, credentials, config file, instance metadata or AWS variable reaches it: only the job's keys
-sign its requests. One call is one request; whoever calls decides on trying again.
+sign its requests. One call is one request, and whoever calls decides on trying again; only a PUT whose
+connection breaks is sent once more by aiohttp, since kept connections do break.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import ssl
 from typing import TYPE_CHECKING, Any
 
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
+
+from boss_ingest import __version__
+from boss_ingest.errors import UsageError
 
 from .s3 import send_at_once
 from .sqs import refuse_garbage
@@ -32,11 +37,14 @@ _SQS_CONNECTIONS = 32
 
 
 class Session:
-    """Makes SQS and S3 clients that sign with the keys last given to `use`."""
+    """Makes SQS and S3 clients that sign with the keys last given to `use`.
+
+    Raises UsageError when `ca_bundle` is not a file of certificates.
+    """
 
     def __init__(self, endpoints: Endpoints, *, ca_bundle: Path | None = None) -> None:
         self._endpoints = endpoints
-        self._verify = str(ca_bundle) if ca_bundle else None
+        self._verify = _readable(ca_bundle) if ca_bundle else None
         self._held = AioCredentials("", "")
         self._session = AioSession(session_vars=_deaf_to_the_machine())
         self._session.register_component("credential_provider", _Holding(self._held))
@@ -74,12 +82,24 @@ class Session:
             max_pool_connections=connections,
             retries={"total_max_attempts": 1, "mode": "standard"},
             defaults_mode="legacy",
+            user_agent=f"boss-ingest/{__version__}",  # botocore's own is made anew twice a request
             **settings,
         )
         client: AbstractAsyncContextManager[Any] = self._session.create_client(
             service, region_name=self._endpoints.region, endpoint_url=url, verify=self._verify, config=config
         )
         return client
+
+
+def _readable(ca_bundle: Path) -> str:
+    try:
+        ssl.create_default_context(cafile=ca_bundle)
+    except OSError as error:
+        raise UsageError(
+            f"the CA bundle {ca_bundle} cannot be used: {error.strerror or error}",
+            hint="it must be a file of PEM certificates",
+        ) from error
+    return str(ca_bundle)
 
 
 class _Holding:

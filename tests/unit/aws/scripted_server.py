@@ -49,8 +49,10 @@ def respond(status: str, body: bytes = b"", **headers: str) -> bytes:
 
 
 @asynccontextmanager
-async def scripted(answer: bytes | Answer, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Script]:
-    """Serve; bytes are the answer to every request."""
+async def scripted(
+    answer: bytes | Answer, *, tls: ssl.SSLContext | None = None, heads_only: bool = False
+) -> AsyncIterator[Script]:
+    """Serve; bytes are the answer to every request, which with `heads_only` comes before its body is read."""
 
     async def always(_request: Request, writer: asyncio.StreamWriter) -> None:
         assert isinstance(answer, bytes)
@@ -62,9 +64,9 @@ async def scripted(answer: bytes | Answer, *, tls: ssl.SSLContext | None = None)
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         script.connections += 1
         open_writers.add(writer)
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
+        with suppress(asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
             while not writer.is_closing():
-                request = await _read(reader)
+                request = await _read(reader, with_body=not heads_only)
                 script.requests.append(request)
                 await script.answer(request, writer)
 
@@ -83,11 +85,12 @@ async def scripted(answer: bytes | Answer, *, tls: ssl.SSLContext | None = None)
         await server.wait_closed()
 
 
-async def _read(reader: asyncio.StreamReader) -> Request:
+async def _read(reader: asyncio.StreamReader, *, with_body: bool) -> Request:
     head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     pairs = (line.split(": ", 1) for line in head[1:] if line)
     headers = {name.lower(): value for name, value in pairs}
-    return Request(head[0], headers, await reader.readexactly(int(headers.get("content-length", 0))))
+    body = await reader.readexactly(int(headers.get("content-length", 0))) if with_body else b""
+    return Request(head[0], headers, body)
 
 
 def account(url: str, *, access_keys: tuple[str, ...] = ("AKIDONE",), **more: object) -> Account:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import shutil
@@ -15,10 +16,9 @@ from tests.unit.aws.scripted_server import Request, account, respond, scripted
 
 from boss_ingest.aws import s3
 from boss_ingest.aws.body import MemoryBody
-from boss_ingest.errors import TransientError
+from boss_ingest.errors import ThrottledError, TransientError, UsageError
 
 if TYPE_CHECKING:
-    import asyncio
     from pathlib import Path
 
 KEY = "225414400ae108153ca3744836e7040d&4&9&27&0&0&0&0&0"
@@ -137,6 +137,33 @@ async def test_a_body_sent_again_is_sent_whole() -> None:
         await bucket.put(KEY, BODY, metadata={})
         await bucket.put(KEY, BODY, metadata={})
     assert [request.body for request in server.requests] == [BODY] * 3
+
+
+async def test_a_connection_that_breaks_twice_is_transient() -> None:
+    async def reset(_request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    async with scripted(reset) as server:
+        with pytest.raises(TransientError, match="storing"):
+            await put(server.url)
+        assert len(server.requests) == 2
+
+
+async def test_a_server_that_answers_before_it_has_read_the_body_is_heard() -> None:
+    busy = respond("503 Slow Down", b"<Error><Code>SlowDown</Code></Error>", Connection="close")
+    async with scripted(busy, heads_only=True) as server:
+        with pytest.raises(ThrottledError):
+            await put(server.url, BODY * 4)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("content", [None, "not a certificate"])
+def test_a_bundle_without_certificates_is_named(tmp_path: Path, content: str | None) -> None:
+    bundle = tmp_path / "bundle.pem"
+    if content:
+        bundle.write_text(content)
+    with pytest.raises(UsageError, match=r"bundle\.pem"):
+        account("http://127.0.0.1:9", ca_bundle=bundle)
 
 
 async def test_a_put_that_hangs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
