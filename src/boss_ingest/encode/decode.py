@@ -24,6 +24,9 @@ _FORMATS = ("PNG", "TIFF", "JPEG", "JPEG2000", "BMP", "GIF", "PPM", "TGA", "WEBP
 _SAME_EVERYWHERE = {"PNG", "TIFF", "JPEG"}
 """Formats that every Pillow the Boss may run decodes alike; others are sent as PNG."""
 
+_DAMAGE = "Tag data larger than file|Tag offset too large|Truncated File Read"
+"""What Pillow only warns of, before it goes on with a guess."""
+
 _PHOTOMETRIC, _ORIENTATION, _SAMPLE_FORMAT = 262, 274, 339
 
 
@@ -45,6 +48,7 @@ def opened(body: bytes, *, name: str) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            warnings.filterwarnings("error", message=_DAMAGE)
             with Image.open(io.BytesIO(body), formats=_FORMATS) as image:
                 _check_pages(image, name=name)
                 yield image
@@ -52,7 +56,7 @@ def opened(body: bytes, *, name: str) -> Iterator[Image.Image]:
         raise
     except UnidentifiedImageError as error:
         raise SourceError(
-            f"{name} is not an image that can be read: it begins with {body[:8]!r}",
+            f"{name} is not an image that can be read, or is damaged: it begins with {body[:8]!r}",
             hint=f"readable are {', '.join(_FORMATS)}",
         ) from error
     except Exception as error:

@@ -36,8 +36,10 @@ def prove(body: bytes, *, name: str) -> Proved | None:
     row_bytes = columns * bits // 8
     if not plain or bits not in (8, 16) or not (rows and columns and rows_per_strip):
         return None
-    expected = tuple(min(rows_per_strip, rows - at) * row_bytes for at in range(0, rows, rows_per_strip))
-    if counts != expected or len(offsets) != len(counts):
+    starts = range(0, rows, rows_per_strip)
+    if not len(starts) == len(offsets) == len(counts):
+        return None
+    if counts != tuple(min(rows_per_strip, rows - at) * row_bytes for at in starts):
         return None
     for offset, count in zip(offsets, counts, strict=True):
         if offset + count > len(body):

@@ -41,7 +41,7 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self._doomed = False
-        self._last_lines: collections.deque[str] = collections.deque(maxlen=8)
+        self._last_lines: collections.deque[str] = collections.deque(maxlen=16)
         self._drain: threading.Thread | None = None
 
     def start(self, initializer: Callable[..., Any] | None, initargs: tuple[Any, ...]) -> Outcome:
