@@ -18,7 +18,7 @@ Entry = TypeVar("Entry")
 
 LINGER_S = 0.005
 """How long an entry waits for company. At 250 entries a second it makes batches of 2, at 1300 of 7; 10 ms
-would make them of 3 and 9, but holds few workers up by more than it saves."""
+would make them of 3 and 9, but costs 16 workers with tasks of 50 ms an eighth of their throughput."""
 
 FLIGHTS = 8
 """Requests of one batcher that may be under way at once."""
