@@ -5,7 +5,9 @@ User plugins import this as `ingestclient.plugins.path` (docs/protocol.md, "Plug
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -43,8 +45,9 @@ class TestPathProcessor(PathProcessor):
 
         self.parameters = parameters
         size = parameters["ingest_job"]["tile_size"]
-        self._folder = tempfile.TemporaryDirectory(prefix="boss-ingest-")
-        self._sample = Path(self._folder.name, "sample.png")
+        folder = tempfile.mkdtemp(prefix="boss-ingest-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._sample = Path(folder, "sample.png")
         Image.linear_gradient("L").rotate(45).resize((size["x"], size["y"])).save(self._sample)
 
     def process(self, x_index: int, y_index: int, z_index: int, t_index: int | None = None) -> str:  # noqa: ARG002

@@ -1,0 +1,213 @@
+"""What every chunk reader keeps to, whatever it reads from; and the classic face of the same layout."""
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from boss_ingest.errors import ConfigError, SourceError
+from boss_ingest.plugins.classic import ClassicChunks
+from boss_ingest.plugins.reader import Box, ChunkReader, Setup
+from boss_ingest.plugins.zarr import ZarrReader
+
+tensorstore = pytest.importorskip("tensorstore", reason="needs boss-ingest[zarr]")
+
+SHAPE_ZYX = (40, 50, 60)
+VOLUME = (np.arange(40 * 50 * 60) % 65521).astype(np.uint16).reshape(SHAPE_ZYX)
+JOB = {
+    "ingest_type": "volumetric",
+    "extent": {"x": [0, 60], "y": [0, 50], "z": [0, 40], "t": [0, 1]},
+    "chunk_size": {"x": 32, "y": 32, "z": 16},
+}
+ALL = Box((0, 0, 0), SHAPE_ZYX)
+
+
+@dataclass
+class Source:
+    """A reader over VOLUME, and how to take it away; `remove` returns what an error must name."""
+
+    make: Callable[[], ChunkReader]
+    setup: Setup
+    remove: Callable[[], str]
+
+
+def write(path, version, array=VOLUME):
+    metadata = (
+        {"shape": array.shape, "chunks": [16] * array.ndim, "dtype": array.dtype.str}
+        if version == 2
+        else {
+            "shape": array.shape,
+            "data_type": array.dtype.name,
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [16] * array.ndim}},
+        }
+    )
+    driver = "zarr" if version == 2 else "zarr3"
+    kvstore = {"driver": "file", "path": str(path)}
+    spec = {"driver": driver, "kvstore": kvstore, "metadata": metadata}
+    store = tensorstore.open(spec, create=True).result()
+    store[...].write(array).result()
+
+
+def zarr(version, url="{}"):
+    def make(folder):
+        write(folder / "v.zarr" / "em", version)
+
+        def remove():
+            shutil.rmtree(folder / "v.zarr")
+            return "v.zarr/em"
+
+        params = {"cloud_path": url.format(folder / "v.zarr"), "volume_name": "em"}
+        return Source(ZarrReader, Setup({}, params, JOB, folder), remove)
+
+    return make
+
+
+@pytest.fixture(params=[zarr(2), zarr(3), zarr(3, "file://{}")], ids=["zarr 2", "zarr 3", "zarr file url"])
+def source(request, tmp_path):
+    return request.param(tmp_path)
+
+
+@pytest.fixture
+async def reader(source):
+    opened = source.make()
+    await opened.open(source.setup)
+    yield opened
+    await opened.close()
+
+
+def part(box):
+    return VOLUME[tuple(slice(low, high) for low, high in zip(box.start_zyx, box.stop_zyx, strict=True))]
+
+
+BOXES = [ALL, Box((0, 0, 0), (16, 32, 32)), Box((3, 5, 7), (4, 6, 8)), Box((32, 32, 32), SHAPE_ZYX)]
+
+
+@pytest.mark.parametrize("box", BOXES)
+async def test_a_box_has_its_own_voxels(reader, box):
+    array = await reader.read(box)
+    assert array.shape == box.shape_zyx
+    assert array.dtype == np.uint16
+    assert (array == part(box)).all()
+
+
+async def test_the_same_box_can_be_read_again(reader):
+    assert (await reader.read(BOXES[1]) == await reader.read(BOXES[1])).all()
+
+
+async def test_reads_at_the_same_time_do_not_mix(reader):
+    boxes = BOXES * 8
+    arrays = await asyncio.gather(*(reader.read(box) for box in boxes))
+    for box, array in zip(boxes, arrays, strict=True):
+        assert (array == part(box)).all()
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box((0, 0, 0), (41, 50, 60)),
+        Box((0, 0, 0), (40, 50, 61)),
+        Box((40, 0, 0), (56, 50, 60)),
+        Box((-1, 0, 0), (1, 1, 1)),
+    ],
+)
+async def test_a_box_that_leaves_the_source_is_a_source_error(reader, box):
+    with pytest.raises(SourceError, match="40 × 50 × 60"):
+        await reader.read(box)
+
+
+async def test_a_missing_source_is_a_source_error_that_names_it(source):
+    name = source.remove()
+    reader = source.make()
+    with pytest.raises(SourceError) as caught:
+        await reader.open(source.setup)
+    assert name in caught.value.what
+    assert caught.value.hint
+    await reader.close()
+
+
+async def test_describe_tells_type_and_shape(reader):
+    info = await reader.describe()
+    assert (info.dtype, info.shape_zyx) == ("uint16", SHAPE_ZYX)
+    assert "em" in info.where
+
+
+async def test_locate_says_where_a_box_comes_from(reader):
+    assert "em" in reader.locate(BOXES[0])
+    assert reader.locate(BOXES[0]) != reader.locate(BOXES[1])
+
+
+async def test_close_may_be_repeated_and_follow_an_open_that_never_was(source):
+    reader = source.make()
+    await reader.close()
+    await reader.open(source.setup)
+    await reader.close()
+    await reader.close()
+
+
+async def test_reading_changes_nothing_on_disk(source, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    reader = source.make()
+    await reader.open(source.setup)
+    await reader.read(ALL)
+    await reader.close()
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+async def test_relative_paths_count_from_the_working_directory(tmp_path, monkeypatch):
+    zarr(2)(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    reader = ZarrReader()
+    await reader.open(Setup({}, {"cloud_path": "v.zarr", "volume_name": "em"}, JOB, Path("/elsewhere")))
+    assert (await reader.read(ALL) == VOLUME).all()
+    await reader.close()
+
+
+async def opened_zarr(path, **params):
+    reader = ZarrReader()
+    await reader.open(Setup({}, {"cloud_path": str(path), **params}, JOB, Path()))
+    return reader
+
+
+async def test_a_zarr_of_the_wrong_name_is_told_what_there_is(tmp_path):
+    write(tmp_path / "labels", 2)
+    write(tmp_path / "em", 3)
+    with pytest.raises(SourceError) as caught:
+        await opened_zarr(tmp_path, volume_name="emm")
+    assert "em, labels" in caught.value.hint
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/v", "gs://bucket/v", "https://lab.org/v"])
+async def test_a_zarr_elsewhere_is_refused_by_name(url):
+    with pytest.raises(ConfigError, match=url.partition(":")[0]):
+        await opened_zarr(url)
+
+
+async def test_leading_axes_of_length_one_are_left_out_and_others_refused(tmp_path):
+    write(tmp_path / "tczyx", 3, VOLUME[np.newaxis, np.newaxis])
+    reader = await opened_zarr(tmp_path, volume_name="tczyx")
+    assert (await reader.read(ALL) == VOLUME).all()
+    write(tmp_path / "two", 2, np.stack([VOLUME, VOLUME]))
+    with pytest.raises(ConfigError, match="three axes"):
+        await opened_zarr(tmp_path, volume_name="two")
+
+
+async def test_a_damaged_zarr_chunk_is_a_source_error_that_names_the_box(tmp_path):
+    write(tmp_path / "em", 2)
+    (tmp_path / "em" / "0.0.0").write_bytes(b"damaged")
+    reader = await opened_zarr(tmp_path, volume_name="em")
+    with pytest.raises(SourceError, match=r"em\[z 0:1, y 0:1, x 0:1\] cannot be read") as caught:
+        await reader.read(Box((0, 0, 0), (1, 1, 1)))
+    assert "tensorstore_spec" not in caught.value.what
+
+
+@pytest.mark.parametrize(("index_xyz", "shape"), [((0, 0, 0), (16, 32, 32)), ((1, 1, 2), (8, 18, 28))])
+def test_the_classic_face_gives_the_same_voxels(source, index_xyz, shape):
+    pair = "ingestclient.plugins.zarr.ZarrPathProcessor", "ingestclient.plugins.zarr.ZarrChunkProcessor"
+    _, array = ClassicChunks(*pair, source.setup).read(*index_xyz)
+    x, y, z = index_xyz
+    assert array.shape == shape
+    assert (array == VOLUME[16 * z :, 32 * y :, 32 * x :][:16, :32, :32]).all()
