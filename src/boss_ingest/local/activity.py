@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Activity:
-    """Counts what is being processed. A real Boss only trusts its quiet period, which is far longer than ours."""
+    """Counts what is being processed. A real Boss only trusts its quiet period, which is longer than ours."""
 
     def __init__(self) -> None:
         self._busy: Counter[int] = Counter()

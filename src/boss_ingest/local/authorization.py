@@ -23,8 +23,9 @@ _ANONYMOUS = {
 }
 
 
-def authenticate(known: Credentials, request: web.BaseRequest, *, service: str,
-                 payload_hash: str) -> tuple[Credential, Signature]:
+def authenticate(
+    known: Credentials, request: web.BaseRequest, *, service: str, payload_hash: str
+) -> tuple[Credential, Signature]:
     """The credential a request is signed with. Raises AwsError."""
     signature = read_signature(request.headers, service=service)
     if signature is None:
@@ -33,6 +34,12 @@ def authenticate(known: Credentials, request: web.BaseRequest, *, service: str,
     if credential is None:
         raise AwsError(*_UNKNOWN[service], 403)
     check_time(signature, time.time())
-    verify(signature, credential.secret_key, method=request.method, raw_path=request.raw_path,
-           headers=request.headers, payload_hash=payload_hash)
+    verify(
+        signature,
+        credential.secret_key,
+        method=request.method,
+        raw_path=request.raw_path,
+        headers=request.headers,
+        payload_hash=payload_hash,
+    )
     return credential, signature

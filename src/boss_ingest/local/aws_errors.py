@@ -15,4 +15,6 @@ class AwsError(Exception):
 
 def access_denied(who: str, action: str, resource: str) -> AwsError:
     """The keys are good, but not for this."""
-    return AwsError("AccessDenied", f"User: {who} is not authorized to perform: {action} on resource: {resource}", 403)
+    return AwsError(
+        "AccessDenied", f"User: {who} is not authorized to perform: {action} on resource: {resource}", 403
+    )

@@ -1,4 +1,4 @@
-"""A whole Boss in this process: `async with LocalBoss(Settings(dir=...)) as boss:` and it answers on `boss.url`."""
+"""A whole Boss in this process: `async with LocalBoss(Settings(dir=...)) as boss:` answers on `boss.url`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Self
 
+from boss_ingest.config.extent import Extent
 from boss_ingest.local.activity import Activity
 from boss_ingest.local.cuboid_import import CuboidImport
 from boss_ingest.local.lifecycle import Lifecycle
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-    from boss_ingest.config.extent import Extent
+    from boss_ingest.config.extent import Span
     from boss_ingest.local.faults import Faults
     from boss_ingest.local.objects import StoredObject
     from boss_ingest.local.queue_store import Depth
@@ -65,7 +66,9 @@ class LocalBoss:
             cutouts = CutoutEndpoint(self._state, threads)
             front = Front(
                 rest=Rest(self._state, jobs.handlers | self._resources.handlers | cutouts.handlers),
-                sqs=Sqs(self._state), s3=S3(self._state, imports.created), faults=self._state.faults,
+                sqs=Sqs(self._state),
+                s3=S3(self._state, imports.created),
+                faults=self._state.faults,
             )
             port = await front.listen(self.settings.host, self.settings.port)
             stack.push_async_callback(front.close)
@@ -98,22 +101,37 @@ class LocalBoss:
         return self._state.users.token(user)
 
     async def prepare(
-        self, *, collection: str, experiment: str, channel: str, datatype: str,
-        extent: Extent | Mapping[str, Sequence[int]], channel_type: str = "image", user: str = USER,
-        num_hierarchy_levels: int = 1, voxel_size: Sequence[float] = (4.0, 4.0, 40.0),
+        self,
+        *,
+        collection: str,
+        experiment: str,
+        channel: str,
+        datatype: str,
+        extent: Extent | Mapping[str, Sequence[int]],
+        channel_type: str = "image",
+        user: str = USER,
+        num_hierarchy_levels: int = 1,
+        voxel_size: Sequence[float] = (4.0, 4.0, 40.0),
     ) -> ChannelPath:
-        """Make the channel and all it lies in, unless they exist; the frame holds `extent` (voxels, half open)."""
+        """Make the channel and all it lies in, unless they exist; the frame ends where `extent` (voxels) does."""
         x, y, z, t = (_bounds(extent, axis) for axis in "xyzt")
         frame_name = f"{collection}_{experiment}_frame"
-        frame = {"voxel_unit": "nanometers"}
-        frame |= {f"{axis}_voxel_size": size for axis, size in zip("xyz", voxel_size, strict=True)}   # type: ignore[misc]
-        for axis, (_, stop) in zip("xyz", (x, y, z), strict=True):
-            frame |= {f"{axis}_start": 0, f"{axis}_stop": stop}   # type: ignore[dict-item]
+        frame: dict[str, Any] = {"voxel_unit": "nanometers"}
+        for axis, (_, stop), size in zip("xyz", (x, y, z), voxel_size, strict=True):
+            frame |= {f"{axis}_start": 0, f"{axis}_stop": stop, f"{axis}_voxel_size": size}
         self._ensure("coord", frame_name, frame, user)
         col = self._ensure("collection", collection, {}, user)
-        exp = self._ensure("experiment", experiment, {
-            "coord_frame": frame_name, "num_time_samples": max(1, t[1]), "num_hierarchy_levels": num_hierarchy_levels,
-        }, user, parent=col)
+        exp = self._ensure(
+            "experiment",
+            experiment,
+            {
+                "coord_frame": frame_name,
+                "num_time_samples": max(1, t[1]),
+                "num_hierarchy_levels": num_hierarchy_levels,
+            },
+            user,
+            parent=col,
+        )
         self._ensure("channel", channel, {"type": channel_type, "datatype": datatype}, user, parent=exp)
         await self._state.database.committed()
         path = self._state.resources.channel(collection, experiment, channel)
@@ -129,7 +147,9 @@ class LocalBoss:
         """The depth of a queue. Raises QueueGone."""
         return self._state.queues.get(name).depth()
 
-    def _ensure(self, kind: Kind, name: str, body: dict[str, Any], user: str, parent: Resource | None = None) -> Resource:
+    def _ensure(
+        self, kind: Kind, name: str, body: dict[str, Any], user: str, parent: Resource | None = None
+    ) -> Resource:
         found = self._state.resources.find(kind, name, parent=parent.id if parent else 0)
         return found or self._resources.create(kind, name, body, creator=user, parent=parent)
 
@@ -146,8 +166,8 @@ class LocalBoss:
 
 
 def _bounds(extent: Extent | Mapping[str, Sequence[int]], axis: str) -> tuple[int, int]:
-    if hasattr(extent, axis):
-        span = getattr(extent, axis)
+    if isinstance(extent, Extent):
+        span: Span = getattr(extent, axis)
         return span.start, span.stop
-    start, stop = extent.get(axis, (0, 1))   # type: ignore[union-attr]
+    start, stop = extent.get(axis, (0, 1))
     return start, stop

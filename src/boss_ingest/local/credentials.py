@@ -31,7 +31,7 @@ class Credential:
     job: int
     bucket: str
     upload_queue: str
-    index_queue: str | None      # None in a volumetric job
+    index_queue: str | None  # None in a volumetric job
     known_from: float
     known_until: float
 
@@ -63,12 +63,28 @@ class Credentials:
         """New keys. AWS knows them a little later than the client does."""
         now = time.time()
         access_key = "AKIA" + "".join(secrets.choice(_ALPHABET) for _ in range(16))
-        minted = Credential(access_key, secrets.token_urlsafe(30), job, bucket, upload_queue, index_queue,
-                            now + self._delay_s, now + self._delay_s + self._life_s)
+        minted = Credential(
+            access_key,
+            secrets.token_urlsafe(30),
+            job,
+            bucket,
+            upload_queue,
+            index_queue,
+            now + self._delay_s,
+            now + self._delay_s + self._life_s,
+        )
         self._database.write(
             "INSERT INTO credentials VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (access_key, minted.secret_key, job, bucket, upload_queue, index_queue, minted.known_from,
-             minted.known_until),
+            (
+                access_key,
+                minted.secret_key,
+                job,
+                bucket,
+                upload_queue,
+                index_queue,
+                minted.known_from,
+                minted.known_until,
+            ),
         )
         self._known[access_key] = minted
         return minted
@@ -84,4 +100,6 @@ class Credentials:
         for key, one in list(self._known.items()):
             if one.job == job:
                 self._known[key] = replace(one, known_until=min(until, one.known_until))
-        self._database.write("UPDATE credentials SET known_until = min(known_until, ?) WHERE job = ?", (until, job))
+        self._database.write(
+            "UPDATE credentials SET known_until = min(known_until, ?) WHERE job = ?", (until, job)
+        )

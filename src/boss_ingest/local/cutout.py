@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import blosc
 import numpy as np
@@ -12,23 +12,29 @@ from boss_ingest.boss.keys import CUBOID_ZYX, CuboidKey, LookupIds, morton
 from boss_ingest.local.tile_cutting import compress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 """Half open ranges of voxels in z, y and x."""
 
 
-def cuboid_keys(ids: LookupIds, resolution: int, t: int, box_zyx: Box) -> Iterator[tuple[tuple[int, int, int], str]]:
+def cuboid_keys(
+    ids: LookupIds, resolution: int, t: int, box_zyx: Box
+) -> Iterator[tuple[tuple[int, int, int], str]]:
     """The cuboids that a box touches: the voxel at the low corner (z, y, x), and the key."""
-    ranges = [range(start // size, -(-stop // size)) for (start, stop), size in zip(box_zyx, CUBOID_ZYX, strict=True)]
+    ranges = [
+        range(start // size, -(-stop // size))
+        for (start, stop), size in zip(box_zyx, CUBOID_ZYX, strict=True)
+    ]
     for z, y, x in product(*ranges):
         corner = (z * CUBOID_ZYX[0], y * CUBOID_ZYX[1], x * CUBOID_ZYX[2])
         yield corner, CuboidKey(ids, resolution, t, morton(x, y, z)).encode()
 
 
-def assemble(parts: list[list[tuple[tuple[int, int, int], Path]]], box_zyx: Box, *, dtype: str,
-             with_time: bool) -> bytes:
+def assemble(
+    parts: list[list[tuple[tuple[int, int, int], Path]]], box_zyx: Box, *, dtype: str, with_time: bool
+) -> bytes:
     """A blosc buffer of the box, C order, `[t]zyx`: zeros where there is no cuboid.
 
     `parts` lists, for each time sample, the corners and files of the cuboids that exist. Raises ValueError

@@ -56,7 +56,7 @@ class Database:
         return self._connection.executemany(sql, rows)
 
     def after_commit(self, action: Callable[[], object]) -> None:
-        """Do something that only the commit makes right, such as removing a file nobody refers to any more."""
+        """Do what only the commit makes right, such as removing a file nobody refers to any more."""
         self._join_group()
         self._afterwards.append(action)
 
@@ -77,7 +77,7 @@ class Database:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             group.set_exception(error)
-            group.exception()   # whoever waits gets it; nobody waiting is no second error
+            group.exception()  # whoever waits gets it; nobody waiting is no second error
         else:
             self._dirty = True
             if not group.done():

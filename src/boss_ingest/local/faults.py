@@ -1,10 +1,11 @@
 """Scripted faults: what goes wrong, when, how often; and a count of what was asked of the local Boss.
 
-    boss.faults.add("s3.PutObject", Http(503, "SlowDown"), match=lambda call: call.key.endswith("&0"), times=2)
+    boss.faults.add("s3.PutObject", Http(503, "SlowDown"), match=lambda call: call.key == key, times=2)
 
-Operations are named `rest.<name>` (`rest.join`, `rest.create`, `rest.complete` …), `sqs.<Action>` and `s3.<Action>`
-as AWS calls them, and, for what happens inside, `server.tile_uploaded`, `server.tile_ingest`,
-`server.cuboid_import` and `server.credentials`, which know only `Lose`, `Delay` and `Hold`.
+Operations are named `rest.<name>` (`rest.join`, `rest.create`, `rest.complete` …), `sqs.<Action>` and
+`s3.<Action>` as AWS calls them, and, for what happens inside, `server.tile_uploaded`,
+`server.tile_ingest`, `server.cuboid_import` and `server.credentials`, which know only `Lose`, `Delay`
+and `Hold`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Call:
     key: str = ""
     queue: str = ""
     job_id: int = 0
-    params: Mapping[str, Any] = field(default_factory=dict)   # the JSON body of an SQS or Boss request
+    params: Mapping[str, Any] = field(default_factory=dict)  # the JSON body of an SQS or Boss request
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Http:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Cut the connection: before the request is looked at, while its body arrives, or after it took effect."""
+    """Cut the connection: before a request is looked at, while its body arrives, or after it took effect."""
 
     when: Literal["before", "during", "after"] = "before"
 
@@ -81,7 +82,8 @@ class Lose:
 class Hold:
     """Stop the request until the test lets it go on.
 
-    `await hold.arrived.wait()` returns once a request is stopped; `hold.release()` lets it and all later ones go.
+    `await hold.arrived.wait()` returns once a request is stopped; `hold.release()` lets it and all later
+    ones go.
     """
 
     def __init__(self) -> None:
@@ -120,9 +122,16 @@ class Faults:
         self.calls: Counter[str] = Counter()
         self._scripts: list[_Script] = []
 
-    def add(self, operation: str, fault: Fault, *, match: Callable[[Call], bool] | None = None,
-            times: int | None = 1, after: int = 0) -> None:
-        """Let `fault` happen to the next `times` calls that match (None: to all), the first `after` left alone."""
+    def add(
+        self,
+        operation: str,
+        fault: Fault,
+        *,
+        match: Callable[[Call], bool] | None = None,
+        times: int | None = 1,
+        after: int = 0,
+    ) -> None:
+        """Let `fault` happen to the next `times` matching calls (None: all), after leaving `after` alone."""
         self._scripts.append(_Script(operation, fault, match, times, after))
 
     def clear(self) -> None:

@@ -23,9 +23,9 @@ class Plan:
     """The part of a job configuration that decides which messages there are."""
 
     ingest_type: Literal["tile", "volumetric"]
-    start: tuple[int, int, int, int]     # voxels, in the order x, y, z, t
+    start: tuple[int, int, int, int]  # voxels, in the order x, y, z, t
     stop: tuple[int, int, int, int]
-    size: tuple[int, int, int, int]      # of a tile or a chunk; a tile is one slice and one sample deep
+    size: tuple[int, int, int, int]  # of a tile or a chunk; a tile is one slice and one sample deep
 
     @property
     def task_count(self) -> int:
@@ -39,8 +39,11 @@ class Plan:
     def message_count(self) -> int:
         """How many messages the populate step expects: `task_count` with one sample a tile."""
         t_size = self.size[3]
-        return self.task_count if t_size == 1 else Plan(self.ingest_type, self.start, self.stop,
-                                                         (*self.size[:3], 1)).task_count
+        return (
+            self.task_count
+            if t_size == 1
+            else Plan(self.ingest_type, self.start, self.stop, (*self.size[:3], 1)).task_count
+        )
 
 
 def read_plan(config: object) -> Plan:
@@ -83,7 +86,9 @@ def _plan(job: dict[str, Any], ingest_type: Literal["tile", "volumetric"]) -> Pl
         shape = (size["x"], size["y"], 1, size["t"])
     else:
         for axis, unit in CUBOID.items():
-            _expect(size[axis] % unit == 0, f'"ingest_job": "chunk_size": "{axis}" must be a multiple of {unit}.')
+            _expect(
+                size[axis] % unit == 0, f'"ingest_job": "chunk_size": "{axis}" must be a multiple of {unit}.'
+            )
         shape = (size["x"], size["y"], size["z"], 1)
     return Plan(ingest_type, _four(start), _four(stop), shape)
 
@@ -116,7 +121,7 @@ def _mapping(value: object, name: str) -> dict[str, Any]:
     return value
 
 
-def _expect(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as a sentence
+def _expect(condition: bool, message: str) -> None:
     if not condition:
         raise InvalidConfig(message)
 

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, creator TEXT NOT NULL, state INTEGER NOT NULL, volumetric INTEGER NOT NULL,
-    config TEXT NOT NULL, lookup_key TEXT NOT NULL, resolution INTEGER NOT NULL, tile_count INTEGER NOT NULL,
-    resource TEXT NOT NULL, created_at REAL NOT NULL, ended_at REAL, quiet_since REAL,
-    populate TEXT NOT NULL DEFAULT 'RUNNING', role INTEGER NOT NULL DEFAULT 0);
+    id INTEGER PRIMARY KEY AUTOINCREMENT, creator TEXT NOT NULL, state INTEGER NOT NULL,
+    volumetric INTEGER NOT NULL, config TEXT NOT NULL, lookup_key TEXT NOT NULL,
+    resolution INTEGER NOT NULL, tile_count INTEGER NOT NULL, resource TEXT NOT NULL,
+    created_at REAL NOT NULL, ended_at REAL, quiet_since REAL, populate TEXT NOT NULL DEFAULT 'RUNNING',
+    role INTEGER NOT NULL DEFAULT 0);
 """
 
 
@@ -52,12 +53,12 @@ class Job:
     lookup_key: str
     resolution: int
     tile_count: int
-    resource: dict[str, Any]     # what index messages carry as `resource`
+    resource: dict[str, Any]  # what index messages carry as `resource`
     created_at: float
     ended_at: float | None
-    quiet_since: float | None    # when UPLOADING became WAIT_ON_QUEUES
-    populate: str                # of the populate step: RUNNING, SUCCEEDED or FAILED
-    role: bool                   # keys can be minted
+    quiet_since: float | None  # when UPLOADING became WAIT_ON_QUEUES
+    populate: str  # of the populate step: RUNNING, SUCCEEDED or FAILED
+    role: bool  # keys can be minted
 
     @property
     def ids(self) -> LookupIds:
@@ -90,8 +91,13 @@ class Job:
         """Names of all its queues."""
         if self.volumetric:
             return [self.upload_queue]
-        return [self.upload_queue, queues.ingest_queue(self.id), queues.index_queue(self.id),
-                queues.dead_letter_queue(self.id), queues.error_queue(self.id)]
+        return [
+            self.upload_queue,
+            queues.ingest_queue(self.id),
+            queues.index_queue(self.id),
+            queues.dead_letter_queue(self.id),
+            queues.error_queue(self.id),
+        ]
 
 
 class Jobs:
@@ -100,21 +106,35 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, creator: str, config: dict[str, Any], path: ChannelPath, *, volumetric: bool, tile_count: int) -> Job:
+    def add(
+        self, creator: str, config: dict[str, Any], path: ChannelPath, *, volumetric: bool, tile_count: int
+    ) -> Job:
         """Insert a job, PREPARING."""
         channel, experiment, frame = path.channel.fields, path.experiment.fields, path.frame.fields
         resource = {
             "boss_key": path.boss_key,
             "lookup_key": path.lookup_key,
             "channel": {field: channel[field] for field in ("type", "datatype", "base_resolution")},
-            "experiment": {field: experiment[field] for field in ("num_hierarchy_levels", "hierarchy_method")},
-            "coord_frame": {field: frame[field] for field in ("x_voxel_size", "y_voxel_size", "z_voxel_size")},
+            "experiment": {
+                field: experiment[field] for field in ("num_hierarchy_levels", "hierarchy_method")
+            },
+            "coord_frame": {
+                field: frame[field] for field in ("x_voxel_size", "y_voxel_size", "z_voxel_size")
+            },
         }
         cursor = self._database.write(
-            "INSERT INTO jobs (creator, state, volumetric, config, lookup_key, resolution, tile_count, resource,"
-            " created_at) VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?)",
-            (creator, volumetric, json.dumps(config), path.lookup_key, channel["base_resolution"], tile_count,
-             json.dumps(resource), time.time()),
+            "INSERT INTO jobs (creator, state, volumetric, config, lookup_key, resolution, tile_count,"
+            " resource, created_at) VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                creator,
+                volumetric,
+                json.dumps(config),
+                path.lookup_key,
+                channel["base_resolution"],
+                tile_count,
+                json.dumps(resource),
+                time.time(),
+            ),
         )
         return self[cursor.lastrowid or 0]
 
@@ -149,7 +169,35 @@ class Jobs:
 
 
 def _job(row: Row) -> Job:
-    (id_, creator, state, volumetric, config, lookup_key, resolution, tile_count, resource, created_at, ended_at,
-     quiet_since, populate, role) = row
-    return Job(id_, creator, State(state), bool(volumetric), json.loads(config), lookup_key, resolution, tile_count,
-               json.loads(resource), created_at, ended_at, quiet_since, populate, bool(role))
+    (
+        id_,
+        creator,
+        state,
+        volumetric,
+        config,
+        lookup_key,
+        resolution,
+        tile_count,
+        resource,
+        created_at,
+        ended_at,
+        quiet_since,
+        populate,
+        role,
+    ) = row
+    return Job(
+        id_,
+        creator,
+        State(state),
+        bool(volumetric),
+        json.loads(config),
+        lookup_key,
+        resolution,
+        tile_count,
+        json.loads(resource),
+        created_at,
+        ended_at,
+        quiet_since,
+        populate,
+        bool(role),
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from boss_ingest.local import queues
 from boss_ingest.local.job_plan import read_plan
 from boss_ingest.local.job_store import LIVE, Job, State
 from boss_ingest.local.populate import ORIGIN, SLICES, messages, write_messages
+from boss_ingest.local.queue_store import QueueGone
 from boss_ingest.local.settings import ACCOUNT
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class Lifecycle:
             if job.populate == "RUNNING":
                 self._populate_soon(job)
             if not job.volumetric:
+                for name in (queues.index_queue(job.id), queues.ingest_queue(job.id)):
+                    self._stores.queues.get(name).release()
                 self._tiles.start(job.id)
             if job.state == State.COMPLETING:
                 self.verify(job)
@@ -80,18 +84,35 @@ class Lifecycle:
         queue = self._stores.queues.get(job.upload_queue)
         path = self._stores.queues.filling_path(job.upload_queue)
         bodies = messages(
-            plan, job.ids, job.resolution, job_id=job.id, upload_url=f"{ORIGIN}/{ACCOUNT}/{job.upload_queue}",
+            plan,
+            job.ids,
+            job.resolution,
+            job_id=job.id,
+            upload_url=f"{ORIGIN}/{ACCOUNT}/{job.upload_queue}",
             ingest_url=f"{ORIGIN}/{ACCOUNT}/{queues.ingest_queue(job.id)}",
         )
-        written = await asyncio.to_thread(
-            write_messages, path, bodies, progress=lambda count: setattr(queue, "filling", count),
-            shuffle_seed=settings.seed if settings.shuffled else None,
-        )
+        stopped = threading.Event()
+
+        def progress(count: int) -> None:
+            if stopped.is_set():
+                raise QueueGone(queue.name)
+            queue.filling = count
+
+        try:
+            written = await asyncio.to_thread(
+                write_messages,
+                path,
+                bodies,
+                progress=progress,
+                shuffle_seed=settings.seed if settings.shuffled else None,
+            )
+        finally:
+            stopped.set()
         await asyncio.sleep(max(0.0, settings.populate_s - (time.monotonic() - started_at)))
         if self._stores.jobs[job.id].state != State.PREPARING:
-            path.unlink(missing_ok=True)    # cancelled in the meantime
+            path.unlink(missing_ok=True)  # cancelled in the meantime
             return
-        queue.replace(path)
+        queue.replace(path, written)
         failed = settings.populate_fails or written < plan.message_count
         self._stores.jobs.set_populated(job, "FAILED" if failed else "SUCCEEDED")
         await self._stores.database.committed()
@@ -107,7 +128,9 @@ class Lifecycle:
         if missing:
             self._stores.queues.get(job.upload_queue).send([self._task(job, *keys) for keys in missing])
         if complete:
-            self._stores.queues.get(queues.ingest_queue(job.id)).send([self._chunk(job, key) for key in complete])
+            self._stores.queues.get(queues.ingest_queue(job.id)).send(
+                [self._chunk(job, key) for key in complete]
+            )
         if missing or complete:
             state = State.UPLOADING if missing else State.WAIT_ON_QUEUES
             self._stores.jobs.set_state(job, state, only_from=State.COMPLETING)
@@ -123,20 +146,31 @@ class Lifecycle:
         chunk = ChunkKey.decode(chunk_key)
         arrived = set(self._stores.tile_index.tiles(job.id, chunk_key) or ())
         first = chunk.z * SLICES
-        keys = [TileKey(chunk.ids, chunk.resolution, chunk.x, chunk.y, z, chunk.t).encode()
-                for z in range(first, first + chunk.num_tiles)]
+        keys = [
+            TileKey(chunk.ids, chunk.resolution, chunk.x, chunk.y, z, chunk.t).encode()
+            for z in range(first, first + chunk.num_tiles)
+        ]
         return [key for key in keys if key not in arrived]
 
     def _task(self, job: Job, chunk_key: str, tile_key: str) -> str:
-        return json.dumps({
-            "job_id": job.id, "upload_queue_arn": f"{ORIGIN}/{ACCOUNT}/{job.upload_queue}",
-            "ingest_queue_arn": f"{ORIGIN}/{ACCOUNT}/{queues.ingest_queue(job.id)}",
-            "chunk_key": chunk_key, "tile_key": tile_key,
-        })
+        return json.dumps(
+            {
+                "job_id": job.id,
+                "upload_queue_arn": f"{ORIGIN}/{ACCOUNT}/{job.upload_queue}",
+                "ingest_queue_arn": f"{ORIGIN}/{ACCOUNT}/{queues.ingest_queue(job.id)}",
+                "chunk_key": chunk_key,
+                "tile_key": tile_key,
+            }
+        )
 
     def _chunk(self, job: Job, chunk_key: str) -> str:
         size: dict[str, Any] = job.config["ingest_job"]["tile_size"]
-        return json.dumps({
-            "chunk_key": chunk_key, "ingest_job": job.id, "parameters": {"resource": job.resource},
-            "x_size": size["x"], "y_size": size["y"],
-        })
+        return json.dumps(
+            {
+                "chunk_key": chunk_key,
+                "ingest_job": job.id,
+                "parameters": {"resource": job.resource},
+                "x_size": size["x"],
+                "y_size": size["y"],
+            }
+        )

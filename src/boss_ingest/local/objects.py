@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
-    bucket TEXT NOT NULL, key TEXT NOT NULL, file TEXT NOT NULL, size_bytes INTEGER NOT NULL, etag TEXT NOT NULL,
-    metadata TEXT NOT NULL, stored_at REAL NOT NULL, tagged INTEGER NOT NULL DEFAULT 0,
+    bucket TEXT NOT NULL, key TEXT NOT NULL, file TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+    etag TEXT NOT NULL, metadata TEXT NOT NULL, stored_at REAL NOT NULL, tagged INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (bucket, key)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS objects_by_age ON objects (stored_at);
 """
@@ -39,7 +39,7 @@ class StoredObject:
     etag: str
     metadata: Mapping[str, str]
     stored_at: float
-    tagged: bool      # processed: `delete=true` on a real Boss
+    tagged: bool  # processed: `delete=true` on a real Boss
 
     def read(self) -> bytes:
         """Its bytes. Raises FileNotFoundError when it was replaced in the meantime."""
@@ -69,9 +69,17 @@ class Objects:
         """A fresh path for a body that is on its way; what is left there is removed at the next start."""
         return self._incoming / f"{next(self._names):x}"
 
-    def adopt(self, incoming: Path, *, bucket: str, key: str, size_bytes: int, etag: str,
-              metadata: Mapping[str, str]) -> None:
-        """Make a complete file the object, in place of an earlier one. Durable once the database is committed."""
+    def adopt(
+        self,
+        incoming: Path,
+        *,
+        bucket: str,
+        key: str,
+        size_bytes: int,
+        etag: str,
+        metadata: Mapping[str, str],
+    ) -> None:
+        """Make a complete file the object, in place of an earlier one. Durable once the database commits."""
         self._place(incoming.rename, bucket, key, size_bytes, etag, metadata)
 
     def link(self, source: StoredObject, *, bucket: str, key: str) -> None:
@@ -80,7 +88,9 @@ class Objects:
 
     def get(self, bucket: str, key: str) -> StoredObject | None:
         """The object, or None."""
-        row = self._database.one(f"SELECT {_COLUMNS} FROM objects WHERE bucket = ? AND key = ?", (bucket, key))
+        row = self._database.one(
+            f"SELECT {_COLUMNS} FROM objects WHERE bucket = ? AND key = ?", (bucket, key)
+        )
         return self._object(row) if row else None
 
     def contents(self, bucket: str) -> list[StoredObject]:
@@ -103,19 +113,28 @@ class Objects:
     def expire(self, *, tagged_before: float, staged_before: float, most: int = 1000) -> int:
         """Remove staged objects that are too old, `most` at a time; returns how many were."""
         rows = self._database.read(
-            f"SELECT {_COLUMNS} FROM objects WHERE bucket != ? AND stored_at < ? AND (tagged OR stored_at < ?) LIMIT ?",
+            f"SELECT {_COLUMNS} FROM objects"
+            " WHERE bucket != ? AND stored_at < ? AND (tagged OR stored_at < ?) LIMIT ?",
             (CUBOID_BUCKET, tagged_before, staged_before, most),
         )
         expired = [self._object(row) for row in rows]
         self._database.write_many(
-            "DELETE FROM objects WHERE bucket = ? AND key = ?", [(stored.bucket, stored.key) for stored in expired]
+            "DELETE FROM objects WHERE bucket = ? AND key = ?",
+            [(stored.bucket, stored.key) for stored in expired],
         )
         for stored in expired:
             stored.path.unlink(missing_ok=True)
         return len(expired)
 
-    def _place(self, put_at: Callable[[Path], object], bucket: str, key: str, size_bytes: int, etag: str,
-               metadata: Mapping[str, str]) -> None:
+    def _place(
+        self,
+        put_at: Callable[[Path], object],
+        bucket: str,
+        key: str,
+        size_bytes: int,
+        etag: str,
+        metadata: Mapping[str, str],
+    ) -> None:
         name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
         path = self._shard(bucket, name) / f"{name}-{next(self._names):x}"
         put_at(path)
@@ -136,5 +155,13 @@ class Objects:
 
     def _object(self, row: Row) -> StoredObject:
         bucket, key, file, size_bytes, etag, metadata, stored_at, tagged = row
-        return StoredObject(bucket, key, self._shard(bucket, file) / file, size_bytes, etag, json.loads(metadata),
-                            stored_at, bool(tagged))
+        return StoredObject(
+            bucket,
+            key,
+            self._shard(bucket, file) / file,
+            size_bytes,
+            etag,
+            json.loads(metadata),
+            stored_at,
+            bool(tagged),
+        )

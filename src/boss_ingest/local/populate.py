@@ -61,15 +61,22 @@ def chunk_tasks(plan: Plan, ids: LookupIds, resolution: int) -> Iterator[dict[st
                 yield {
                     "chunk_key": chunk.encode(),
                     "cuboids": [
-                        {"x": dx, "y": dy, "z": dz, "key": CuboidKey(
-                            ids, resolution, 0, morton((x + dx) // 512, (y + dy) // 512, (z + dz) // 16)).encode()}
+                        {
+                            "x": dx,
+                            "y": dy,
+                            "z": dz,
+                            "key": CuboidKey(
+                                ids, resolution, 0, morton((x + dx) // 512, (y + dy) // 512, (z + dz) // 16)
+                            ).encode(),
+                        }
                         for dx, dy, dz in offsets
                     ],
                 }
 
 
-def messages(plan: Plan, ids: LookupIds, resolution: int, *, upload_url: str, ingest_url: str | None,
-             job_id: int) -> Iterator[str]:
+def messages(
+    plan: Plan, ids: LookupIds, resolution: int, *, upload_url: str, ingest_url: str | None, job_id: int
+) -> Iterator[str]:
     """The bodies of a job's upload messages."""
     if plan.ingest_type == "volumetric":
         for task in chunk_tasks(plan, ids, resolution):
@@ -80,11 +87,13 @@ def messages(plan: Plan, ids: LookupIds, resolution: int, *, upload_url: str, in
         yield f'{head}, "chunk_key": "{chunk_key}", "tile_key": "{tile_key}"}}'
 
 
-def write_messages(path: Path, bodies: Iterator[str], *, progress: Callable[[int], None],
-                   shuffle_seed: int | None = None) -> int:
+def write_messages(
+    path: Path, bodies: Iterator[str], *, progress: Callable[[int], None], shuffle_seed: int | None = None
+) -> int:
     """Write a queue file with these messages and return how many; `progress` hears of every batch.
 
-    Blocks for about 10 s a million messages. The file is worthless until this returns.
+    Blocks for about 10 s a million messages. The file is worthless until this returns. What `progress`
+    raises ends it.
     """
     path.unlink(missing_ok=True)
     now = time.time()
@@ -103,4 +112,5 @@ def write_messages(path: Path, bodies: Iterator[str], *, progress: Callable[[int
             connection.execute("COMMIT")
             count += len(batch)
             progress(count)
+        connection.execute("PRAGMA journal_mode=WAL")  # here, because it writes the whole file out
     return count

@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS messages (
 CREATE INDEX IF NOT EXISTS due ON messages (visible_at, deliveries);
 """
 DUE = "SELECT id, deliveries, sent_at, body FROM messages WHERE visible_at <= ? ORDER BY visible_at LIMIT ?"
+COUNT = "SELECT count(*), coalesce(max(id), 0) + 1 FROM messages"
 NEXT_DUE = "SELECT min(visible_at) FROM messages WHERE visible_at > ?"
 HIDDEN = "SELECT count(*), coalesce(sum(deliveries = 0), 0) FROM messages WHERE visible_at > ?"
 
@@ -62,12 +63,19 @@ class Queue:
     """
 
     def __init__(
-        self, path: Path, *, name: str, secret: bytes, visibility_s: float, duplicate_rate: float = 0.0, seed: int = 0
+        self,
+        path: Path,
+        *,
+        name: str,
+        secret: bytes,
+        visibility_s: float,
+        duplicate_rate: float = 0.0,
+        seed: int = 0,
     ) -> None:
         self.name = name
         self.visibility_s = visibility_s
         self.created_at = time.time()
-        self.filling = 0     # messages written so far by someone who fills the queue from outside
+        self.filling = 0  # messages written so far by someone who fills the queue from outside
         self._path = path
         self._receipts = Receipts(secret)
         self._duplicate_rate = duplicate_rate
@@ -75,7 +83,10 @@ class Queue:
         self._duplicates: deque[tuple[int, int, float, str]] = deque()
         self._waiting: set[asyncio.Future[None]] = set()
         self._gone = False
-        self._open()
+        self._database = Database(path, SCHEMA)
+        self._total: int
+        self._next: int
+        self._total, self._next = self._database.read(COUNT)[0]
 
     def send(self, bodies: Sequence[str], *, delay_s: float = 0.0) -> list[str]:
         """Append messages and return their ids. They are durable once `committed()` returns."""
@@ -127,7 +138,9 @@ class Queue:
 
     def expire(self, before: float) -> None:
         """Drop messages sent before this time."""
-        newest = self._database.one("SELECT id FROM messages WHERE sent_at >= ? ORDER BY id LIMIT 1", (before,))
+        newest = self._database.one(
+            "SELECT id FROM messages WHERE sent_at >= ? ORDER BY id LIMIT 1", (before,)
+        )
         edge = newest[0] if newest else self._next
         self._total -= self._database.write("DELETE FROM messages WHERE id < ?", (edge,)).rowcount
 
@@ -140,13 +153,21 @@ class Queue:
         if not self._gone:
             await self._database.checkpoint()
 
-    def replace(self, filled: Path) -> None:
-        """Take the messages of a finished file instead of the present ones, atomically."""
+    def replace(self, filled: Path, count: int) -> None:
+        """Take the `count` messages of a finished file instead of the present ones, atomically."""
+        self._check()
         self._database.close()
         _unlink(self._path)
         filled.replace(self._path)
         self.filling = 0
-        self._open()
+        self._database = Database(self._path, SCHEMA)
+        self._total, self._next = count, count + 1
+        self._wake()
+
+    def release(self) -> None:
+        """Make what is in flight visible again: whoever had it died."""
+        now = time.time()
+        self._database.write("UPDATE messages SET visible_at = ? WHERE visible_at > ?", (now, now))
         self._wake()
 
     def close(self) -> None:
@@ -155,14 +176,9 @@ class Queue:
         self._database.close()
         self._wake()
 
-    def drop(self) -> None:
-        """Delete the queue with all its messages."""
-        self.close()
+    def remove_file(self) -> None:
+        """Delete all messages of a closed queue."""
         _unlink(self._path)
-
-    def _open(self) -> None:
-        self._database = Database(self._path, SCHEMA)
-        self._total, self._next = self._database.read("SELECT count(*), coalesce(max(id), 0) + 1 FROM messages")[0]
 
     def _check(self) -> None:
         if self._gone:

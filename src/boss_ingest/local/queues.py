@@ -57,6 +57,9 @@ class Queues:
         directory.mkdir(exist_ok=True)
         for name, secret, visibility_s in database.read("SELECT name, secret, visibility_s FROM queues"):
             self._open[name] = self._queue(name, secret, visibility_s)
+        for path in directory.iterdir():
+            if path.name.partition(".")[0] not in self._open:
+                path.unlink()  # of a queue that was deleted when the process died
 
     def create(self, name: str, *, visibility_s: float) -> Queue:
         """Create a queue, or find it as it is."""
@@ -77,8 +80,9 @@ class Queues:
         """Delete a queue and all its messages. Raises QueueGone."""
         queue = self.get(name)
         del self._open[name]
+        queue.close()
         self._database.write("DELETE FROM queues WHERE name = ?", (name,))
-        queue.drop()
+        self._database.after_commit(queue.remove_file)
 
     def all(self) -> list[Queue]:
         """Every queue."""
@@ -100,8 +104,12 @@ class Queues:
     def _queue(self, name: str, secret: bytes, visibility_s: float) -> Queue:
         rate = self._settings.duplicate_rate if name.startswith(f"{DOMAIN}-upload-") else 0.0
         return Queue(
-            self._directory / f"{name}.sqlite", name=name, secret=secret, visibility_s=visibility_s,
-            duplicate_rate=rate, seed=self._settings.seed,
+            self._directory / f"{name}.sqlite",
+            name=name,
+            secret=secret,
+            visibility_s=visibility_s,
+            duplicate_rate=rate,
+            seed=self._settings.seed,
         )
 
 

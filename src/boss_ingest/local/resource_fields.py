@@ -1,4 +1,4 @@
-"""Which fields a new resource must and may have, and what the Boss assumes (docs/protocol.md, "Resources")."""
+"""Which fields a new resource must and may have, and their defaults (docs/protocol.md, "Resources")."""
 
 from __future__ import annotations
 
@@ -25,22 +25,35 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "collection": {"description": ""},
     "coord": {"description": ""},
     "experiment": {
-        "description": "", "num_hierarchy_levels": 1, "hierarchy_method": "anisotropic", "num_time_samples": 1,
-        "time_step": None, "time_step_unit": None,
+        "description": "",
+        "num_hierarchy_levels": 1,
+        "hierarchy_method": "anisotropic",
+        "num_time_samples": 1,
+        "time_step": None,
+        "time_step_unit": None,
     },
     "channel": {
-        "description": "", "base_resolution": 0, "default_time_sample": 0, "sources": [], "related": [],
-        "storage_type": "spdb", "bucket": None, "cv_path": None, "downsample_status": "NOT_DOWNSAMPLED",
+        "description": "",
+        "base_resolution": 0,
+        "default_time_sample": 0,
+        "sources": [],
+        "related": [],
+        "storage_type": "spdb",
+        "bucket": None,
+        "cv_path": None,
+        "downsample_status": "NOT_DOWNSAMPLED",
     },
 }
 _REQUIRED: dict[str, tuple[str, ...]] = {
-    "collection": (), "coord": (*_BOUNDS, *_VOXEL_SIZES, "voxel_unit"), "experiment": ("coord_frame",),
+    "collection": (),
+    "coord": (*_BOUNDS, *_VOXEL_SIZES, "voxel_unit"),
+    "experiment": ("coord_frame",),
     "channel": ("type", "datatype"),
 }
 
 
 def complete_fields(kind: Kind, name: str, body: object, *, admin: bool) -> dict[str, Any]:
-    """The fields of a new resource, checked and completed. Raises BossError 400/1003, or 403 for what is admin's."""
+    """The fields of a new resource, checked and completed. Raises BossError 400/1003 or 403/3001."""
     if not _NAME.match(name):
         raise invalid_post(_errors("name", "Enter a valid name: letters, digits, hyphens and underscores."))
     if not isinstance(body, dict):

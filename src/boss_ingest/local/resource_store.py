@@ -13,7 +13,8 @@ Kind = Literal["collection", "coord", "experiment", "channel"]
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS resources (
     id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, parent INTEGER NOT NULL, name TEXT NOT NULL,
-    creator TEXT NOT NULL, fields TEXT NOT NULL, deleted INTEGER NOT NULL DEFAULT 0, UNIQUE (kind, parent, name));
+    creator TEXT NOT NULL, fields TEXT NOT NULL, deleted INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (kind, parent, name));
 """
 
 
@@ -23,11 +24,11 @@ class Resource:
 
     id: int
     kind: Kind
-    parent: int            # the id of the collection or experiment it lies in; 0 for none
+    parent: int  # the id of the collection or experiment it lies in; 0 for none
     name: str
     creator: str
     fields: dict[str, Any]
-    deleted: bool          # marked for deletion: unusable, but its name stays taken
+    deleted: bool  # marked for deletion: unusable, but its name stays taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,9 @@ class Resources:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, kind: Kind, name: str, *, creator: str, fields: dict[str, Any], parent: int = 0) -> Resource | None:
+    def add(
+        self, kind: Kind, name: str, *, creator: str, fields: dict[str, Any], parent: int = 0
+    ) -> Resource | None:
         """Create a resource; None when the name is taken."""
         if self.find(kind, name, parent=parent) is not None:
             return None
@@ -68,8 +71,9 @@ class Resources:
 
     def find(self, kind: Kind, name: str, *, parent: int = 0) -> Resource | None:
         """The resource of this name, marked for deletion or not."""
-        row = self._database.one("SELECT * FROM resources WHERE kind = ? AND parent = ? AND name = ?",
-                                 (kind, parent, name))
+        row = self._database.one(
+            "SELECT * FROM resources WHERE kind = ? AND parent = ? AND name = ?", (kind, parent, name)
+        )
         return _resource(row) if row else None
 
     def children(self, parent: Resource) -> list[str]:
@@ -80,7 +84,9 @@ class Resources:
 
     def all(self, kind: Kind) -> list[Resource]:
         """Every usable resource of a kind."""
-        rows = self._database.read("SELECT * FROM resources WHERE kind = ? AND NOT deleted ORDER BY id", (kind,))
+        rows = self._database.read(
+            "SELECT * FROM resources WHERE kind = ? AND NOT deleted ORDER BY id", (kind,)
+        )
         return [_resource(row) for row in rows]
 
     def mark_deleted(self, resource: Resource) -> None:

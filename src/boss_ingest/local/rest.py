@@ -27,7 +27,7 @@ class Asked:
     """One request to the Boss: by whom (None: anonymously), for what, and with which JSON."""
 
     user: str | None
-    path: tuple[str, ...]       # the variable parts of the URL
+    path: tuple[str, ...]  # the variable parts of the URL
     query: dict[str, str]
     body: Any
     accept: str = ""
@@ -44,21 +44,30 @@ class Route:
     operations: dict[str, str]
 
 
-_ROUTES = [Route(re.compile(f"^{pattern}$"), operations) for pattern, operations in [
-    (r"/ingest/", {"POST": "create", "GET": "list"}),
-    (r"/ingest/(\d+)/?", {"GET": "join", "DELETE": "cancel"}),
-    (r"/ingest/(\d+)/status/?", {"GET": "status"}),
-    (r"/ingest/(\d+)/complete/?", {"POST": "complete"}),
-    (r"/collection/?", {"GET": "list_collections"}),
-    (r"/coord/?", {"GET": "list_frames"}),
-    (rf"/collection/{_NAME}/experiment/?", {"GET": "list_experiments"}),
-    (rf"/collection/{_NAME}/experiment/{_NAME}/channel/?", {"GET": "list_channels"}),
-    (rf"/(collection)/{_NAME}/?", {"GET": "get", "POST": "add", "DELETE": "remove"}),
-    (rf"/(coord)/{_NAME}/?", {"GET": "get", "POST": "add", "DELETE": "remove"}),
-    (rf"/collection/{_NAME}/(experiment)/{_NAME}/?", {"GET": "get", "POST": "add", "DELETE": "remove"}),
-    (rf"/collection/{_NAME}/experiment/{_NAME}/(channel)/{_NAME}/?", {"GET": "get", "POST": "add", "DELETE": "remove"}),
-    (rf"/cutout/{_NAME}/{_NAME}/{_NAME}/(\d+)/{_RANGE}/{_RANGE}/{_RANGE}(?:/{_RANGE})?/?", {"GET": "cutout"}),
-]]
+_ROUTES = [
+    Route(re.compile(f"^{pattern}$"), operations)
+    for pattern, operations in [
+        (r"/ingest/", {"POST": "create", "GET": "list"}),
+        (r"/ingest/(\d+)/?", {"GET": "join", "DELETE": "cancel"}),
+        (r"/ingest/(\d+)/status/?", {"GET": "status"}),
+        (r"/ingest/(\d+)/complete/?", {"POST": "complete"}),
+        (r"/collection/?", {"GET": "list_collections"}),
+        (r"/coord/?", {"GET": "list_frames"}),
+        (rf"/collection/{_NAME}/experiment/?", {"GET": "list_experiments"}),
+        (rf"/collection/{_NAME}/experiment/{_NAME}/channel/?", {"GET": "list_channels"}),
+        (rf"/(collection)/{_NAME}/?", {"GET": "get", "POST": "add", "DELETE": "remove"}),
+        (rf"/(coord)/{_NAME}/?", {"GET": "get", "POST": "add", "DELETE": "remove"}),
+        (rf"/collection/{_NAME}/(experiment)/{_NAME}/?", {"GET": "get", "POST": "add", "DELETE": "remove"}),
+        (
+            rf"/collection/{_NAME}/experiment/{_NAME}/(channel)/{_NAME}/?",
+            {"GET": "get", "POST": "add", "DELETE": "remove"},
+        ),
+        (
+            rf"/cutout/{_NAME}/{_NAME}/{_NAME}/(\d+)/{_RANGE}/{_RANGE}/{_RANGE}(?:/{_RANGE})?/?",
+            {"GET": "cutout"},
+        ),
+    ]
+]
 
 
 class Rest:
@@ -77,8 +86,14 @@ class Rest:
             params = None
         name, path = _operation(request)
         job_id = int(path[0]) if name in ("join", "status", "complete", "cancel") else 0
-        return Call(f"rest.{name}", request.method, request.path, request.headers, job_id=job_id,
-                    params={} if params is None else params)
+        return Call(
+            f"rest.{name}",
+            request.method,
+            request.path,
+            request.headers,
+            job_id=job_id,
+            params={} if params is None else params,
+        )
 
     async def answer(self, call: Call, request: web.BaseRequest) -> web.Response:
         """Do what is asked."""
@@ -88,7 +103,7 @@ class Rest:
             headers = {"WWW-Authenticate": "Token"} if error.status == 401 else None
             return web.json_response(error.body, status=error.status, headers=headers)
 
-    def failure(self, call: Call, fault: Http) -> web.Response:
+    def failure(self, _call: Call, fault: Http) -> web.Response:
         """An error as the Boss writes it; a text code becomes the framework's `detail`."""
         if isinstance(fault.code, int):
             body: dict[str, Any] = {"status": fault.status, "code": fault.code, "message": fault.message}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from boss_ingest.boss.keys import LookupIds
+from boss_ingest.local.cutout import assemble, cuboid_keys
 from boss_ingest.local.rest_errors import BossError, invalid_cutout, not_found, system_error
 from boss_ingest.local.settings import CUBOID_BUCKET
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 520 << 20
 _MOST_BLOSC_BYTES = (1 << 31) - 1 - 16
 _ITEM_BYTES = {"uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8}
-_COUNTED_BYTES = {"uint8": 1, "uint16": 2, "uint32": 4, "uint64": 2}   # uint64 counts a quarter
+_COUNTED_BYTES = {"uint8": 1, "uint16": 2, "uint32": 4, "uint64": 2}  # uint64 counts a quarter
 
 
 class CutoutEndpoint:
@@ -55,18 +56,17 @@ class CutoutEndpoint:
         dtype = path.channel.fields["datatype"]
         _check(path, box, samples, int(resolution), dtype)
         parts = [self._files(path, int(resolution), sample, box) for sample in range(*samples)]
-        from boss_ingest.local.cutout import assemble  # numpy, not before somebody reads
-
         try:
             body = await asyncio.get_running_loop().run_in_executor(
-                self._threads, lambda: assemble(parts, box, dtype=dtype, with_time=bool(t)))
+                self._threads, lambda: assemble(parts, box, dtype=dtype, with_time=bool(t))
+            )
         except ValueError as error:
             raise system_error(f"A stored cuboid cannot be read: {error}") from None
         return web.Response(body=body, content_type="application/blosc")
 
-    def _files(self, path: ChannelPath, resolution: int, t: int, box: Box) -> list[tuple[tuple[int, int, int], Path]]:
-        from boss_ingest.local.cutout import cuboid_keys
-
+    def _files(
+        self, path: ChannelPath, resolution: int, t: int, box: Box
+    ) -> list[tuple[tuple[int, int, int], Path]]:
         ids = LookupIds.parse(path.lookup_key)
         found = []
         for corner, key in cuboid_keys(ids, resolution, t, box):
@@ -77,10 +77,19 @@ class CutoutEndpoint:
 
 
 def _check(path: ChannelPath, box: Box, samples: tuple[int, int], resolution: int, dtype: str) -> None:
-    frame, experiment, base = path.frame.fields, path.experiment.fields, path.channel.fields["base_resolution"]
+    frame, experiment, base = (
+        path.frame.fields,
+        path.experiment.fields,
+        path.channel.fields["base_resolution"],
+    )
     for axis, (start, stop) in zip("zyx", box, strict=True):
         shrunk = 1 << max(0, resolution - base)
-        if not frame[f"{axis}_start"] // shrunk <= start < stop <= -(-frame[f"{axis}_stop"] // (1 if axis == "z" else shrunk)):
+        if (
+            not frame[f"{axis}_start"] // shrunk
+            <= start
+            < stop
+            <= -(-frame[f"{axis}_stop"] // (1 if axis == "z" else shrunk))
+        ):
             raise invalid_cutout(f"Invalid {axis} range {start}:{stop}: outside of the coordinate frame")
     if not 0 <= samples[0] < samples[1] <= experiment["num_time_samples"]:
         raise invalid_cutout(f"Invalid time range {samples[0]}:{samples[1]}")

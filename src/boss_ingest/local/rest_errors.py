@@ -1,4 +1,4 @@
-"""How the Boss says no: a status, a code of its own, and a sentence (docs/protocol.md, "Requests and errors")."""
+"""How the Boss says no: a status, a code, and a sentence (docs/protocol.md, "Requests and errors")."""
 
 from __future__ import annotations
 

@@ -33,8 +33,12 @@ class JobEndpoints:
         self._lifecycle = lifecycle
         self._joining = Joining(stores)
         self.handlers: dict[str, Callable[[Asked], Awaitable[web.Response]]] = {
-            "create": self._create, "list": self._list, "join": self._join,
-            "status": self._status, "cancel": self._cancel, "complete": self._complete,
+            "create": self._create,
+            "list": self._list,
+            "join": self._join,
+            "status": self._status,
+            "cancel": self._cancel,
+            "complete": self._complete,
         }
 
     async def _create(self, asked: Asked) -> web.Response:
@@ -51,16 +55,20 @@ class JobEndpoints:
             count = plan.task_count
         except ZeroDivisionError as error:
             raise system_error(f"Unable to create the upload and ingest queue.{error}") from None
-        job = self._stores.jobs.add(asked.user or "", asked.body, path,
-                                    volumetric=plan.ingest_type == "volumetric", tile_count=count)
+        job = self._stores.jobs.add(
+            asked.user or "", asked.body, path, volumetric=plan.ingest_type == "volumetric", tile_count=count
+        )
         self._lifecycle.begin(job)
         return web.json_response(self._joining.summary(job), status=201)
 
     async def _list(self, asked: Asked) -> web.Response:
         if asked.user is None:
             raise system_error("Unable to list the jobs of an anonymous user.")
-        jobs = [job for job in self._stores.jobs.all()
-                if job.state != State.DELETED and asked.user in (job.creator, ADMIN)]
+        jobs = [
+            job
+            for job in self._stores.jobs.all()
+            if job.state != State.DELETED and asked.user in (job.creator, ADMIN)
+        ]
         return web.json_response({"ingest_jobs": [_listed(job) for job in jobs]})
 
     async def _join(self, asked: Asked) -> web.Response:
@@ -71,8 +79,14 @@ class JobEndpoints:
         if job.state == State.DELETED:
             raise BossError(404, 2004, f"The job with id {job.id} has been deleted")
         count = 0 if job.state == State.COMPLETE else self._visible(job.upload_queue)
-        return web.json_response({"id": job.id, "status": job.state, "total_message_count": job.tile_count,
-                                  "current_message_count": count})
+        return web.json_response(
+            {
+                "id": job.id,
+                "status": job.state,
+                "total_message_count": job.tile_count,
+                "current_message_count": count,
+            }
+        )
 
     async def _cancel(self, asked: Asked) -> web.Response:
         job = self._job(asked, "cancel")
@@ -107,7 +121,7 @@ class JobEndpoints:
             return web.json_response(body, status=400)
         if job.state == State.UPLOADING:
             self._stores.jobs.start_quiet_period(job)
-            since = job.quiet_since if self._stores.settings.faithful else None   # of the row as it was
+            since = job.quiet_since if self._stores.settings.faithful else None  # of the row as it was
             left_s = period_s if since is None else max(0.0, period_s - (time.time() - since))
             return web.json_response({"job_status": 6, "wait_secs": _whole(left_s)}, status=202)
         left_s = max(0.0, period_s - (time.time() - (job.quiet_since or 0.0)))
@@ -135,8 +149,14 @@ class JobEndpoints:
 
 
 def _listed(job: Job) -> dict[str, Any]:
-    return {"id": job.id, **job.database, "created_on": _iso(job.created_at), "completed_on": _iso(job.ended_at),
-            "status": job.state, "ingest_type": int(job.volumetric)}
+    return {
+        "id": job.id,
+        **job.database,
+        "created_on": _iso(job.created_at),
+        "completed_on": _iso(job.ended_at),
+        "status": job.state,
+        "ingest_type": int(job.volumetric),
+    }
 
 
 def _iso(moment: float | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The join: the one call that moves a job on to UPLOADING and hands out keys (docs/protocol.md, "Joining")."""
+"""The join: what moves a job on to UPLOADING and hands out keys (docs/protocol.md, "Joining")."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from boss_ingest.local.state import State as Stores
 
 _WORKING = (State.UPLOADING, State.COMPLETING, State.WAIT_ON_QUEUES)
-_NO_QUEUE = ("An error occurred (AWS.SimpleQueueService.NonExistentQueue) when calling the GetQueueUrl operation: "
-             "The specified queue does not exist.")
+_NO_QUEUE = (
+    "An error occurred (AWS.SimpleQueueService.NonExistentQueue) when calling the GetQueueUrl operation: "
+    "The specified queue does not exist."
+)
 
 
 class Joining:
@@ -29,10 +31,13 @@ class Joining:
         live = job.state not in (State.COMPLETE, State.DELETED)
         url = self._stores.queues.url
         return {
-            "id": job.id, **job.database, "status": job.state,
+            "id": job.id,
+            **job.database,
+            "status": job.state,
             "ingest_queue": url(ingest_queue(job.id)) if live and not job.volumetric else None,
             "upload_queue": url(job.upload_queue) if live else None,
-            "tile_count": job.tile_count, "ingest_type": int(job.volumetric),
+            "tile_count": job.tile_count,
+            "ingest_type": int(job.volumetric),
         }
 
     async def join(self, job: Job) -> dict[str, Any]:
@@ -69,8 +74,9 @@ class Joining:
 
     def _start_uploading(self, job: Job) -> Job:
         if job.populate == "FAILED":
-            raise system_error("Error generating ingest job messages "
-                               f"Delete the ingest job with id {job.id} and try again.")
+            raise system_error(
+                f"Error generating ingest job messages Delete the ingest job with id {job.id} and try again."
+            )
         if job.populate == "SUCCEEDED":
             self._stores.jobs.set_state(job, State.UPLOADING)
             self._stores.jobs.grant_role(job)
@@ -85,7 +91,8 @@ class Joining:
             self._stores.null_credentials -= 1
             return None
         minted = self._stores.credentials.mint(
-            job=job.id, bucket=job.bucket, upload_queue=job.upload_queue, index_queue=job.index_queue)
+            job=job.id, bucket=job.bucket, upload_queue=job.upload_queue, index_queue=job.index_queue
+        )
         return {"access_key": minted.access_key, "secret_key": minted.secret_key, "security_token": None}
 
     def _settings(self) -> dict[str, Any]:

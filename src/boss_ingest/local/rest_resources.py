@@ -28,12 +28,18 @@ class ResourceEndpoints:
         self._state = state
         self._resources = state.resources
         self.handlers: dict[str, Callable[[Asked], Awaitable[web.Response]]] = {
-            "get": self._get, "add": self._add, "remove": self._remove,
-            "list_collections": self._list_collections, "list_frames": self._list_frames,
-            "list_experiments": self._list_experiments, "list_channels": self._list_channels,
+            "get": self._get,
+            "add": self._add,
+            "remove": self._remove,
+            "list_collections": self._list_collections,
+            "list_frames": self._list_frames,
+            "list_experiments": self._list_experiments,
+            "list_channels": self._list_channels,
         }
 
-    def create(self, kind: Kind, name: str, body: object, *, creator: str, parent: Resource | None = None) -> Resource:
+    def create(
+        self, kind: Kind, name: str, body: object, *, creator: str, parent: Resource | None = None
+    ) -> Resource:
         """Create a resource. Raises BossError."""
         fields = complete_fields(kind, name, body, admin=creator == ADMIN)
         if kind == "experiment":
@@ -42,14 +48,18 @@ class ResourceEndpoints:
                 raise not_found(fields["coord_frame"])
         if kind == "channel" and parent is not None:
             self._check_channel(fields, parent)
-        added = self._resources.add(kind, name, creator=creator, fields=fields, parent=parent.id if parent else 0)
+        added = self._resources.add(
+            kind, name, creator=creator, fields=fields, parent=parent.id if parent else 0
+        )
         if added is None:
             raise invalid_post("{'non_field_errors': ['The fields name must make a unique set.']}")
         return added
 
     async def _get(self, asked: Asked) -> web.Response:
         kind, parents, name = self._address(asked)
-        return web.json_response(self._shown(self._usable(kind, name, parents[-1] if parents else None), parents))
+        return web.json_response(
+            self._shown(self._usable(kind, name, parents[-1] if parents else None), parents)
+        )
 
     async def _add(self, asked: Asked) -> web.Response:
         kind, parents, name = self._address(asked)
@@ -63,7 +73,8 @@ class ResourceEndpoints:
         if asked.user not in (found.creator, ADMIN):
             raise BossError(403, 3001, f"Missing delete permissions on the resource {name}")
         used = kind == "coord" and any(
-            experiment.fields["coord_frame"] == name for experiment in self._resources.all("experiment"))
+            experiment.fields["coord_frame"] == name for experiment in self._resources.all("experiment")
+        )
         if used or (kind in ("collection", "experiment") and self._resources.children(found)):
             raise BossError(400, 4003, f"Cannot delete {name}: it is still in use.")
         self._resources.mark_deleted(found)
@@ -92,7 +103,9 @@ class ResourceEndpoints:
         *above, kind, name = asked.path
         parents: list[Resource] = []
         for parent_kind, parent_name in zip(("collection", "experiment"), above, strict=False):
-            parents.append(self._usable(cast("Kind", parent_kind), parent_name, parents[-1] if parents else None))
+            parents.append(
+                self._usable(cast("Kind", parent_kind), parent_name, parents[-1] if parents else None)
+            )
         return cast("Kind", kind), parents, name
 
     def _usable(self, kind: Kind, name: str, parent: Resource | None) -> Resource:

@@ -28,10 +28,21 @@ _SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 _UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 _WRAPPED = (_SIGNED_CHUNKS, f"{_SIGNED_CHUNKS}-TRAILER", _UNSIGNED_CHUNKS)
 _NEEDS_MORE = ("x-amz-tagging", "x-amz-copy-source", "x-amz-grant-read", "x-amz-grant-full-control")
-_NAMES = {
-    ("GET", True): "GetObject", ("HEAD", True): "HeadObject", ("DELETE", True): "DeleteObject",
-    ("GET", False): "ListObjectsV2", ("HEAD", False): "HeadBucket", ("PUT", False): "CreateBucket",
-    ("DELETE", False): "DeleteBucket", ("POST", False): "DeleteObjects",
+_BY_QUERY = {  # of a PUT, of a POST
+    "uploads": ("PutObject", "CreateMultipartUpload"),
+    "uploadId": ("UploadPart", "CompleteMultipartUpload"),
+    "tagging": ("PutObjectTagging", "PostObject"),
+    "acl": ("PutObjectAcl", "PostObject"),
+}
+_BY_METHOD = {
+    ("GET", True): "GetObject",
+    ("HEAD", True): "HeadObject",
+    ("DELETE", True): "DeleteObject",
+    ("GET", False): "ListObjectsV2",
+    ("HEAD", False): "HeadBucket",
+    ("PUT", False): "CreateBucket",
+    ("DELETE", False): "DeleteBucket",
+    ("POST", False): "DeleteObjects",
 }
 
 
@@ -45,14 +56,7 @@ class S3:
     async def describe(self, request: web.BaseRequest) -> Call:
         """Name the operation."""
         bucket, key = address(request.raw_path)
-        query = parse_qs(request.raw_path.partition("?")[2], keep_blank_values=True)
-        if request.method == "PUT" and key:
-            name = "UploadPart" if "uploadId" in query else "PutObjectTagging" if "tagging" in query else \
-                "PutObjectAcl" if "acl" in query else "CopyObject" if "x-amz-copy-source" in request.headers else "PutObject"
-        elif request.method == "POST" and key:
-            name = "CreateMultipartUpload" if "uploads" in query else "CompleteMultipartUpload"
-        else:
-            name = _NAMES.get((request.method, bool(key)), request.method)
+        name = _operation(request, with_key=bool(key))
         return Call(f"s3.{name}", request.method, request.raw_path, request.headers, bucket=bucket, key=key)
 
     async def answer(self, call: Call, request: web.BaseRequest) -> web.Response:
@@ -64,27 +68,36 @@ class S3:
 
     def failure(self, call: Call, fault: Http) -> web.Response:
         """An error as S3 writes it."""
-        body = (f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{fault.code}</Code><Message>'
-                f"{escape(fault.message)}</Message><Resource>{escape(call.path)}</Resource>"
-                f"<RequestId>{secrets.token_hex(8).upper()}</RequestId></Error>")
+        body = (
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{fault.code}</Code><Message>'
+            f"{escape(fault.message)}</Message><Resource>{escape(call.path)}</Resource>"
+            f"<RequestId>{secrets.token_hex(8).upper()}</RequestId></Error>"
+        )
         text = None if call.method == "HEAD" else body
-        return web.Response(status=fault.status, text=text, content_type="application/xml", headers=dict(fault.headers))
+        return web.Response(
+            status=fault.status, text=text, content_type="application/xml", headers=dict(fault.headers)
+        )
 
     async def _answer(self, call: Call, request: web.BaseRequest) -> web.Response:
         action = call.operation.removeprefix("s3.")
         payload = request.headers.get("x-amz-content-sha256", UNSIGNED)
-        credential, signature = authenticate(self._state.credentials, request, service="s3", payload_hash=payload)
+        credential, signature = authenticate(
+            self._state.credentials, request, service="s3", payload_hash=payload
+        )
         if call.bucket not in (TILE_BUCKET, INGEST_BUCKET, CUBOID_BUCKET):
             raise AwsError("NoSuchBucket", "The specified bucket does not exist", 404)
         permission = "s3:PutObject" if "Multipart" in action or action == "UploadPart" else f"s3:{action}"
         if not credential.allows(permission, call.bucket):
             raise access_denied(credential.user, permission, f"arn:aws:s3:::{call.bucket}/{call.key}")
         if action != "PutObject":
-            raise AwsError("NotImplemented", f"This local Boss does not do {action}: objects are put in one piece.", 501)
+            raise AwsError(
+                "NotImplemented", f"This local Boss does not do {action}: objects are put in one piece.", 501
+            )
         return await self._put(call, request, credential, signature, payload)
 
-    async def _put(self, call: Call, request: web.BaseRequest, credential: Credential, signature: Signature,
-                   payload: str) -> web.Response:
+    async def _put(
+        self, call: Call, request: web.BaseRequest, credential: Credential, signature: Signature, payload: str
+    ) -> web.Response:
         headers = request.headers
         check_key(call.key)
         metadata = user_metadata(headers)
@@ -99,15 +112,20 @@ class S3:
         if payload in _WRAPPED:
             chunks = _Chain(signature, credential.secret_key) if payload != _UNSIGNED_CHUNKS else None
             pieces = unwrapped_pieces(
-                request.content, digests, sign_chunk=chunks.chunk if chunks else None,
-                sign_trailer=chunks.trailer if chunks and payload.endswith("TRAILER") else None)
+                request.content,
+                digests,
+                sign_chunk=chunks.chunk if chunks else None,
+                sign_trailer=chunks.trailer if chunks and payload.endswith("TRAILER") else None,
+            )
         path = self._state.objects.incoming_path()
         try:
             await _write(path, pieces, digests)
             if digests.size_bytes != size:
                 raise AwsError("IncompleteBody", "You did not provide the number of bytes you announced.")
             etag = digests.check()
-            self._state.objects.adopt(path, bucket=call.bucket, key=call.key, size_bytes=size, etag=etag, metadata=metadata)
+            self._state.objects.adopt(
+                path, bucket=call.bucket, key=call.key, size_bytes=size, etag=etag, metadata=metadata
+            )
         finally:
             path.unlink(missing_ok=True)
         await self._state.database.committed()
@@ -115,6 +133,16 @@ class S3:
             self._created(call.key, metadata.get("metadata"))
         echoed = {name: value.strip() for name, value in digests.stated.items() if name != "Content-MD5"}
         return web.Response(headers={"ETag": f'"{etag}"', **echoed})
+
+
+def _operation(request: web.BaseRequest, *, with_key: bool) -> str:
+    query = parse_qs(request.raw_path.partition("?")[2], keep_blank_values=True)
+    for parameter, name in _BY_QUERY.items():
+        if parameter in query and with_key:
+            return name[request.method == "POST"]
+    if request.method == "PUT" and with_key:
+        return "CopyObject" if "x-amz-copy-source" in request.headers else "PutObject"
+    return _BY_METHOD.get((request.method, with_key), request.method)
 
 
 class _Chain:
@@ -127,8 +155,14 @@ class _Chain:
 
     def chunk(self, sha256: str) -> str:
         """What the next chunk must be signed with."""
-        self._previous = sign(self._signature, self._secret_key, "AWS4-HMAC-SHA256-PAYLOAD",
-                              self._previous, EMPTY_SHA256, sha256)
+        self._previous = sign(
+            self._signature,
+            self._secret_key,
+            "AWS4-HMAC-SHA256-PAYLOAD",
+            self._previous,
+            EMPTY_SHA256,
+            sha256,
+        )
         return self._previous
 
     def trailer(self, sha256: str) -> str:
@@ -137,7 +171,7 @@ class _Chain:
 
 
 async def _write(path: Path, pieces: AsyncIterator[bytes], digests: Digests) -> None:
-    with path.open("wb", buffering=0) as file:   # noqa: ASYNC230 - pieces are small, and a thread costs more
+    with path.open("wb", buffering=0) as file:
         async for piece in pieces:
             digests.update(piece)
             file.write(piece)

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 5 << 30
 _LONGEST_LINE = 4096
-_UNVERIFIED = ("x-amz-checksum-crc32c", "x-amz-checksum-crc64nvme", "x-amz-checksum-md5", "x-amz-checksum-xxhash64")
+_UNVERIFIED = (
+    "x-amz-checksum-crc32c",
+    "x-amz-checksum-crc64nvme",
+    "x-amz-checksum-md5",
+    "x-amz-checksum-xxhash64",
+)
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
@@ -55,8 +60,8 @@ class Digests:
     """What the client says its body hashes to, and what the pieces seen so far do."""
 
     stated: dict[str, str]
-    sha256: str | None                    # of the whole body in hex; None when not stated
-    trailers: tuple[str, ...] = ()        # checksums that follow after the body
+    sha256: str | None  # of the whole body in hex; None when not stated
+    trailers: tuple[str, ...] = ()  # checksums that follow after the body
     size_bytes: int = 0
     _md5: _Hash = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))
     _hashes: dict[str, _Hash] = field(default_factory=dict)
@@ -65,14 +70,20 @@ class Digests:
     @classmethod
     def announced(cls, headers: Mapping[str, str]) -> Digests:
         """From the headers. Raises AwsError for a checksum that cannot be verified here."""
-        trailers = tuple(name.strip().lower() for name in headers.get("x-amz-trailer", "").split(",") if name.strip())
+        trailers = tuple(
+            name.strip().lower() for name in headers.get("x-amz-trailer", "").split(",") if name.strip()
+        )
         stated = {name: headers[name] for name in ("Content-MD5", *_CHECKSUMS) if name in headers}
         for name in _UNVERIFIED:
             if name in headers or name in trailers:
-                raise AwsError("NotImplemented", f"This local Boss cannot verify {name}; use CRC32 or SHA256.", 501)
+                raise AwsError(
+                    "NotImplemented", f"This local Boss cannot verify {name}; use CRC32 or SHA256.", 501
+                )
         content = headers.get("x-amz-content-sha256", "")
         digests = cls(stated, content.lower() if len(content) == 64 else None, trailers)
-        digests._hashes = {name: _CHECKSUMS[name]() for name in _CHECKSUMS if name in stated or name in trailers}
+        digests._hashes = {
+            name: _CHECKSUMS[name]() for name in _CHECKSUMS if name in stated or name in trailers
+        }
         digests._content = hashlib.sha256() if digests.sha256 else None
         return digests
 
@@ -89,8 +100,10 @@ class Digests:
         """The ETag of the whole body. Raises AwsError unless it is what the client stated."""
         md5 = self._md5.digest()
         if self._content is not None and self._content.digest().hex() != self.sha256:
-            raise AwsError("XAmzContentSHA256Mismatch",
-                           "The provided 'x-amz-content-sha256' header does not match what was computed.")
+            raise AwsError(
+                "XAmzContentSHA256Mismatch",
+                "The provided 'x-amz-content-sha256' header does not match what was computed.",
+            )
         for name in self.trailers:
             if name in _CHECKSUMS and name not in self.stated:
                 raise AwsError("MalformedTrailerError", f"The request promised the trailer {name}.")
@@ -110,13 +123,18 @@ async def plain_pieces(content: StreamReader, size_bytes: int) -> AsyncIterator[
     while left > 0:
         piece = await content.readany()
         if not piece:
-            raise AwsError("IncompleteBody", "You did not provide the number of bytes of the Content-Length header.")
+            raise AwsError(
+                "IncompleteBody", "You did not provide the number of bytes of the Content-Length header."
+            )
         left -= len(piece)
         yield piece
 
 
 async def unwrapped_pieces(
-    content: StreamReader, digests: Digests, *, sign_chunk: Callable[[str], str] | None,
+    content: StreamReader,
+    digests: Digests,
+    *,
+    sign_chunk: Callable[[str], str] | None,
     sign_trailer: Callable[[str], str] | None,
 ) -> AsyncIterator[bytes]:
     """The pieces of an aws-chunked body; its trailers go to `digests`.

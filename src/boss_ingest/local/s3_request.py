@@ -36,7 +36,9 @@ def check_key(key: str) -> None:
 
 def user_metadata(headers: Mapping[str, str]) -> dict[str, str]:
     """The user metadata, names in lower case. Raises AwsError MetadataTooLarge beyond 2 KB."""
-    found = {name[len(_META) :].lower(): value for name, value in headers.items() if name.lower().startswith(_META)}
+    found = {
+        name[len(_META) :].lower(): value for name, value in headers.items() if name.lower().startswith(_META)
+    }
     size = sum(len(f"{name}{value}".encode("utf-8", "surrogateescape")) for name, value in found.items())
     if size > MOST_METADATA_BYTES:
         raise AwsError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size")

@@ -19,7 +19,7 @@ async def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
     """Serve until cancelled or SIGTERM; `ready` gets the URL once it answers. Raises UsageError."""
     told_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    with suppress(NotImplementedError):   # Windows has no SIGTERM to wait for
+    with suppress(NotImplementedError):  # Windows has no SIGTERM to wait for
         loop.add_signal_handler(signal.SIGTERM, told_to_stop.set)
     try:
         async with LocalBoss(settings) as boss:

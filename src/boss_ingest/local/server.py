@@ -1,4 +1,4 @@
-"""The HTTP server: one origin that tells REST, SQS and S3 apart, and lets scripted faults happen to all three."""
+"""The HTTP server: one origin that tells REST, SQS and S3 apart, and lets scripted faults happen to all."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Service(Protocol):
     async def answer(self, call: Call, request: web.BaseRequest) -> web.Response:
         """Do it."""
 
-    def failure(self, call: Call, fault: Http) -> web.Response:
+    def failure(self, call: Call, fault: Http, /) -> web.Response:
         """Write an error in the service's own form."""
 
 
@@ -51,8 +51,14 @@ class Front:
     async def listen(self, host: str, port: int) -> int:
         """Start to serve; returns the port. Raises UsageError when it is taken."""
         server = Server(
-            self._handle, request_factory=_request, handler_cancellation=True, access_log=None, auto_decompress=False,
-            lingering_time=5.0, max_line_size=_LARGEST_HEADER_BYTES, max_field_size=_LARGEST_HEADER_BYTES,
+            self._handle,
+            request_factory=_request,
+            handler_cancellation=True,
+            access_log=None,
+            auto_decompress=False,
+            lingering_time=5.0,
+            max_line_size=_LARGEST_HEADER_BYTES,
+            max_field_size=_LARGEST_HEADER_BYTES,
         )
         self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -60,8 +66,10 @@ class Front:
             site = web.TCPSite(self._runner, host, port, backlog=1024)
             await site.start()
         except OSError as error:
-            raise UsageError(f"the local Boss cannot listen on {host}:{port}: {error.strerror}",
-                             hint="another program has that port; choose another, or 0 for any") from error
+            raise UsageError(
+                f"the local Boss cannot listen on {host}:{port}: {error.strerror}",
+                hint="another program has that port; choose another, or 0 for any",
+            ) from error
         taken: int = self._runner.addresses[0][1]
         return taken
 
@@ -72,7 +80,11 @@ class Front:
 
     def _service(self, request: web.BaseRequest) -> Service:
         path = request.path
-        if "X-Amz-Target" in request.headers or path.startswith(f"/{ACCOUNT}/") or (path, request.method) == ("/", "POST"):
+        if (
+            "X-Amz-Target" in request.headers
+            or path.startswith(f"/{ACCOUNT}/")
+            or (path, request.method) == ("/", "POST")
+        ):
             return self._sqs
         return self._rest if path.startswith(_REST) else self._s3
 
@@ -85,8 +97,8 @@ class Front:
         elif isinstance(fault, Hold):
             await fault.wait()
         elif early := await _instead(service, call, request, fault):
-            return early
-        response = await service.answer(call, request)
+            return _last_words(request, early)
+        response = _last_words(request, await service.answer(call, request))
         if isinstance(fault, Reset):
             _abort(request)
         if isinstance(fault, Cut):
@@ -94,7 +106,9 @@ class Front:
         return response
 
 
-async def _instead(service: Service, call: Call, request: web.BaseRequest, fault: Fault | None) -> web.Response | None:
+async def _instead(
+    service: Service, call: Call, request: web.BaseRequest, fault: Fault | None
+) -> web.Response | None:
     """The answer that takes the place of the service's own, if the fault is of that kind."""
     if isinstance(fault, Http):
         return service.failure(call, fault)
@@ -104,8 +118,15 @@ async def _instead(service: Service, call: Call, request: web.BaseRequest, fault
         if fault.when == "during":
             await request.content.readany()
         _abort(request)
-        return web.Response(status=500)    # nobody gets it
+        return web.Response(status=500)  # nobody gets it
     return None
+
+
+def _last_words(request: web.BaseRequest, response: web.Response) -> web.Response:
+    """A client that waits to be asked for its body, and is not, must not use the connection again."""
+    if "Expect" in request.headers and not request.content.is_eof():
+        response.force_close()
+    return response
 
 
 async def _cut(request: web.BaseRequest, whole: web.Response, sent_bytes: int) -> web.StreamResponse:
@@ -123,7 +144,12 @@ def _abort(request: web.BaseRequest) -> None:
         request.transport.abort()
 
 
-def _request(message: RawRequestMessage, payload: StreamReader, protocol: RequestHandler,
-             writer: AbstractStreamWriter, task: asyncio.Task[None]) -> web.BaseRequest:
+def _request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
     loop = asyncio.get_running_loop()
     return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MOST_REQUEST_BYTES)

@@ -35,26 +35,26 @@ class Settings:
 
     dir: Path
     host: str = "127.0.0.1"
-    port: int = 0                        # 0: any free one
-    populate_s: float = 0.2              # a job is PREPARING at least this long
-    populate_fails: bool = False         # the queue is never filled; join answers 400/9001
-    quiet_period_s: float = 0.5          # WAIT_ON_QUEUES; 180 on a real Boss
-    visibility_s: float = 120.0          # of the upload queue
-    index_visibility_s: float = 720.0    # of the tile index queue
-    ingest_visibility_s: float = 530.0   # of the ingest queue, which is not reachable from outside
-    credential_delay_s: float = 0.0      # new keys are unknown to SQS and S3 for so long
-    credential_life_s: float = 3600.0    # keys are unknown again after so long
-    revocation_lag_s: float = 5.0        # keys of an ended job are still known so long: its queues are just gone
-    null_credentials: int = 0            # so many joins find no credentials though the job is UPLOADING
-    duplicate_rate: float = 0.0          # share of the deliveries of upload messages that come twice
-    lost_index_rate: float = 0.0         # share of the accepted tile index messages that have no effect
-    shuffled: bool = False               # deliver upload messages in no order, as SQS does
-    seed: int = 0                        # of everything random
-    processing_threads: int = 2          # decode tiles and cut cuboids
-    tagged_life_s: float = 3 * 86400.0   # staged objects, once processed
+    port: int = 0  # 0: any free one
+    populate_s: float = 0.2  # a job is PREPARING at least this long
+    populate_fails: bool = False  # the queue is never filled; join answers 400/9001
+    quiet_period_s: float = 0.5  # WAIT_ON_QUEUES; 180 on a real Boss
+    visibility_s: float = 120.0  # of the upload queue
+    index_visibility_s: float = 720.0  # of the tile index queue
+    ingest_visibility_s: float = 530.0  # of the ingest queue, which is not reachable from outside
+    credential_delay_s: float = 0.0  # new keys are unknown to SQS and S3 for so long
+    credential_life_s: float = 3600.0  # keys are unknown again after so long
+    revocation_lag_s: float = 5.0  # keys of an ended job are still known so long: its queues are just gone
+    null_credentials: int = 0  # so many joins find no credentials though the job is UPLOADING
+    duplicate_rate: float = 0.0  # share of the deliveries of upload messages that come twice
+    lost_index_rate: float = 0.0  # share of the accepted tile index messages that have no effect
+    shuffled: bool = False  # deliver upload messages in no order, as SQS does
+    seed: int = 0  # of everything random
+    processing_threads: int = 2  # decode tiles and cut cuboids
+    tagged_life_s: float = 3 * 86400.0  # staged objects, once processed
     staged_life_s: float = 21 * 86400.0  # staged objects never processed
-    retention_s: float = 14 * 86400.0    # queue messages
-    faithful: bool = True                # keep the quirks that clients must survive
+    retention_s: float = 14 * 86400.0  # queue messages
+    faithful: bool = True  # keep the quirks that clients must survive
 
     def __post_init__(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4, the server's side: is a request signed by the owner of these keys, and just now?"""
+"""AWS Signature Version 4, the server's side: was a request signed with these keys, and just now?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED = "UNSIGNED-PAYLOAD"
 MOST_SKEW_S = 900.0
-_HEADER = re.compile(r"^AWS4-HMAC-SHA256 +Credential=([^,]+), *SignedHeaders=([^,]+), *Signature=([0-9a-f]{64})$")
+_HEADER = re.compile(
+    r"^AWS4-HMAC-SHA256 +Credential=([^,]+), *SignedHeaders=([^,]+), *Signature=([0-9a-f]{64})$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Signature:
     service: str
     signed_headers: tuple[str, ...]
     value: str
-    time: str         # as in x-amz-date: 20260102T030405Z
+    time: str  # as in x-amz-date: 20260102T030405Z
 
     @property
     def scope(self) -> str:
@@ -53,12 +55,26 @@ def read_signature(headers: CIMultiDictProxy[str], *, service: str) -> Signature
     scope = match[1].split("/") if match else []
     if match is None or len(scope) != 5 or scope[3] != service or scope[4] != "aws4_request":
         raise AwsError("AuthorizationHeaderMalformed", f"This is no {ALGORITHM} authorization for {service}.")
-    return Signature(scope[0], scope[1], scope[2], scope[3], tuple(match[2].split(";")), match[3],
-                     headers.get("x-amz-date", ""))
+    return Signature(
+        scope[0],
+        scope[1],
+        scope[2],
+        scope[3],
+        tuple(match[2].split(";")),
+        match[3],
+        headers.get("x-amz-date", ""),
+    )
 
 
-def verify(signature: Signature, secret_key: str, *, method: str, raw_path: str,
-           headers: CIMultiDictProxy[str], payload_hash: str) -> None:
+def verify(
+    signature: Signature,
+    secret_key: str,
+    *,
+    method: str,
+    raw_path: str,
+    headers: CIMultiDictProxy[str],
+    payload_hash: str,
+) -> None:
     """Raises AwsError SignatureDoesNotMatch unless the request was signed with `secret_key`.
 
     `raw_path` is path and query as they came over the wire.
@@ -67,28 +83,42 @@ def verify(signature: Signature, secret_key: str, *, method: str, raw_path: str,
     names = signature.signed_headers
     unsigned = [name for name in headers if (low := name.lower()).startswith("x-amz-") and low not in names]
     if "host" not in names or unsigned:
-        raise AwsError("AccessDenied", f"There were headers present in the request which were not signed: {unsigned}",
-                       403)
+        raise AwsError(
+            "AccessDenied",
+            f"There were headers present in the request which were not signed: {unsigned}",
+            403,
+        )
     lines = [method, quote(unquote(path), safe="/~-_."), _canonical_query(query)]
-    lines += [f"{name}:{','.join(' '.join(value.split()) for value in headers.getall(name, ()))}" for name in names]
+    lines += [
+        f"{name}:{','.join(' '.join(value.split()) for value in headers.getall(name, ()))}" for name in names
+    ]
     lines += ["", ";".join(names), payload_hash]
     canonical = "\n".join(lines).encode("utf-8", "surrogateescape")
     digest = hashlib.sha256(canonical).hexdigest()
     expected = sign(signature, secret_key, ALGORITHM, digest)
     if not hmac.compare_digest(expected, signature.value):
-        raise AwsError("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you "
-                       "provided. Check your key and signing method.", 403)
+        raise AwsError(
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you "
+            "provided. Check your key and signing method.",
+            403,
+        )
 
 
 def check_time(signature: Signature, now: float) -> None:
-    """Raises AwsError RequestTimeTooSkewed when the request was not signed within the last quarter of an hour."""
+    """Raises AwsError RequestTimeTooSkewed unless the request was signed in the last quarter of an hour."""
     try:
         signed_at = datetime.strptime(signature.time, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
     except ValueError:
-        raise AwsError("AccessDenied", "AWS authentication requires a valid x-amz-date header.", 403) from None
+        raise AwsError(
+            "AccessDenied", "AWS authentication requires a valid x-amz-date header.", 403
+        ) from None
     if abs(signed_at - now) > MOST_SKEW_S or not signature.time.startswith(signature.day):
-        raise AwsError("RequestTimeTooSkewed",
-                       "The difference between the request time and the current time is too large.", 403)
+        raise AwsError(
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the current time is too large.",
+            403,
+        )
 
 
 def sign(signature: Signature, secret_key: str, algorithm: str, *parts: str) -> str:
@@ -100,7 +130,9 @@ def sign(signature: Signature, secret_key: str, algorithm: str, *parts: str) -> 
 def _canonical_query(query: str) -> str:
     if not query:
         return ""
-    pairs = sorted((quote(k, safe="~-_."), quote(v, safe="~-_.")) for k, v in parse_qsl(query, keep_blank_values=True))
+    pairs = sorted(
+        (quote(k, safe="~-_."), quote(v, safe="~-_.")) for k, v in parse_qsl(query, keep_blank_values=True)
+    )
     return "&".join(f"{name}={value}" for name, value in pairs)
 
 

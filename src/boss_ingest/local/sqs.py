@@ -16,7 +16,15 @@ from boss_ingest.local.populate import ORIGIN
 from boss_ingest.local.queue_store import Queue, QueueGone
 from boss_ingest.local.queues import queue_name
 from boss_ingest.local.settings import ACCOUNT, REGION
-from boss_ingest.local.sqs_fields import MOST_BODY_BYTES, batch_result, each, entries, integer, message_body, text
+from boss_ingest.local.sqs_fields import (
+    MOST_BODY_BYTES,
+    batch_result,
+    each,
+    entries,
+    integer,
+    message_body,
+    text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +34,7 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "application/x-amz-json-1.0"
 _PREFIX = "AmazonSQS."
-_TYPES = {   # the shape names of the JSON protocol, where they differ from the codes of the old one
+_TYPES = {  # the shape names of the JSON protocol, where they differ from the codes of the old one
     "AWS.SimpleQueueService.NonExistentQueue": "com.amazonaws.sqs#QueueDoesNotExist",
     "InvalidClientTokenId": "com.amazon.coral.service#UnrecognizedClientException",
     "SignatureDoesNotMatch": "com.amazon.coral.service#InvalidSignatureException",
@@ -40,8 +48,11 @@ class Sqs:
     def __init__(self, state: State) -> None:
         self._state = state
         self._actions: dict[str, Callable[[Queue, dict[str, Any]], Any]] = {
-            "ReceiveMessage": self._receive, "SendMessage": self._send, "SendMessageBatch": self._send_batch,
-            "DeleteMessage": self._delete, "DeleteMessageBatch": self._delete_batch,
+            "ReceiveMessage": self._receive,
+            "SendMessage": self._send,
+            "SendMessageBatch": self._send_batch,
+            "DeleteMessage": self._delete,
+            "DeleteMessageBatch": self._delete_batch,
             "GetQueueAttributes": self._attributes,
         }
 
@@ -57,7 +68,9 @@ class Sqs:
             params = {}
         url = params.get("QueueUrl")
         name = queue_name(url if isinstance(url, str) else request.path)
-        return Call(f"sqs.{action}", request.method, request.raw_path, request.headers, queue=name, params=params)
+        return Call(
+            f"sqs.{action}", request.method, request.raw_path, request.headers, queue=name, params=params
+        )
 
     async def answer(self, call: Call, request: web.BaseRequest) -> web.Response:
         """Do what is asked."""
@@ -66,25 +79,33 @@ class Sqs:
         except AwsError as error:
             return self.failure(call, Http(error.status, error.code, error.message))
         except QueueGone:
-            return self.failure(call, Http(400, "AWS.SimpleQueueService.NonExistentQueue",
-                                           "The specified queue does not exist."))
+            return self.failure(
+                call,
+                Http(400, "AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist."),
+            )
         return web.Response(text=json.dumps(result), content_type=CONTENT_TYPE, headers=_request_id())
 
-    def failure(self, call: Call, fault: Http) -> web.Response:
+    def failure(self, _call: Call, fault: Http) -> web.Response:
         """An error as SQS writes it: a shape for new SDKs, and the code of the old protocol in a header."""
         code = str(fault.code)
         code = "AWS.SimpleQueueService.NonExistentQueue" if code == "QueueDoesNotExist" else code
         body = {"__type": _TYPES.get(code, f"com.amazonaws.sqs#{code}"), "message": fault.message}
         blame = "Sender" if fault.status < 500 else "Receiver"
         headers = {"x-amzn-query-error": f"{code};{blame}", **_request_id(), **fault.headers}
-        return web.Response(status=fault.status, text=json.dumps(body), content_type=CONTENT_TYPE, headers=headers)
+        return web.Response(
+            status=fault.status, text=json.dumps(body), content_type=CONTENT_TYPE, headers=headers
+        )
 
     async def _answer(self, call: Call, request: web.BaseRequest) -> dict[str, Any]:
         action = call.operation.removeprefix("sqs.")
         if not request.headers.get("Content-Type", "").startswith(CONTENT_TYPE):
-            raise AwsError("UnsupportedOperation", f"This local Boss speaks {CONTENT_TYPE} only: use a newer SDK.")
+            raise AwsError(
+                "UnsupportedOperation", f"This local Boss speaks {CONTENT_TYPE} only: use a newer SDK."
+            )
         payload_hash = hashlib.sha256(await request.read()).hexdigest()
-        credential, _ = authenticate(self._state.credentials, request, service="sqs", payload_hash=payload_hash)
+        credential, _ = authenticate(
+            self._state.credentials, request, service="sqs", payload_hash=payload_hash
+        )
         permission = f"sqs:{action.removesuffix('Batch')}"
         queue = self._state.queues.get(call.queue) if credential.allows(permission, call.queue) else None
         if queue is None:
@@ -105,10 +126,14 @@ class Sqs:
     def _message(self, delivery: Delivery, wanted: set[str]) -> dict[str, Any]:
         body = delivery.body.replace(ORIGIN, self._state.queues.origin)
         message: dict[str, Any] = {
-            "MessageId": delivery.message_id, "ReceiptHandle": delivery.receipt, "MD5OfBody": _md5(body), "Body": body,
+            "MessageId": delivery.message_id,
+            "ReceiptHandle": delivery.receipt,
+            "MD5OfBody": _md5(body),
+            "Body": body,
         }
         attributes = {
-            "ApproximateReceiveCount": str(delivery.deliveries), "SentTimestamp": str(int(delivery.sent_at * 1000)),
+            "ApproximateReceiveCount": str(delivery.deliveries),
+            "SentTimestamp": str(int(delivery.sent_at * 1000)),
             "SenderId": ACCOUNT,
         }
         if shown := {name: value for name, value in attributes.items() if "All" in wanted or name in wanted}:
@@ -124,14 +149,20 @@ class Sqs:
     async def _send_batch(self, queue: Queue, params: dict[str, Any]) -> dict[str, Any]:
         batch = entries(params)
         if sum(len(text(entry, "MessageBody").encode()) for entry in batch) > MOST_BODY_BYTES:
-            raise AwsError("AWS.SimpleQueueService.BatchRequestTooLong",
-                           "Batch requests cannot be longer than 262144 bytes.")
+            raise AwsError(
+                "AWS.SimpleQueueService.BatchRequestTooLong",
+                "Batch requests cannot be longer than 262144 bytes.",
+            )
         good, failed = each(batch, message_body)
         sent = queue.send([body for _, body in good])
         await queue.committed()
         return batch_result(
-            [{"Id": id_, "MessageId": message_id, "MD5OfMessageBody": _md5(body)}
-             for (id_, body), message_id in zip(good, sent, strict=True)], failed)
+            [
+                {"Id": id_, "MessageId": message_id, "MD5OfMessageBody": _md5(body)}
+                for (id_, body), message_id in zip(good, sent, strict=True)
+            ],
+            failed,
+        )
 
     async def _delete(self, queue: Queue, params: dict[str, Any]) -> dict[str, Any]:
         _delete_from(queue)(params)
@@ -146,11 +177,17 @@ class Sqs:
     async def _attributes(self, queue: Queue, params: dict[str, Any]) -> dict[str, Any]:
         depth = queue.depth()
         known = {
-            "ApproximateNumberOfMessages": depth.visible, "ApproximateNumberOfMessagesNotVisible": depth.in_flight,
-            "ApproximateNumberOfMessagesDelayed": depth.delayed, "VisibilityTimeout": int(queue.visibility_s),
-            "QueueArn": _arn(queue.name), "DelaySeconds": 0, "MaximumMessageSize": MOST_BODY_BYTES,
-            "MessageRetentionPeriod": int(self._state.settings.retention_s), "ReceiveMessageWaitTimeSeconds": 0,
-            "CreatedTimestamp": int(queue.created_at), "LastModifiedTimestamp": int(queue.created_at),
+            "ApproximateNumberOfMessages": depth.visible,
+            "ApproximateNumberOfMessagesNotVisible": depth.in_flight,
+            "ApproximateNumberOfMessagesDelayed": depth.delayed,
+            "VisibilityTimeout": int(queue.visibility_s),
+            "QueueArn": _arn(queue.name),
+            "DelaySeconds": 0,
+            "MaximumMessageSize": MOST_BODY_BYTES,
+            "MessageRetentionPeriod": int(self._state.settings.retention_s),
+            "ReceiveMessageWaitTimeSeconds": 0,
+            "CreatedTimestamp": int(queue.created_at),
+            "LastModifiedTimestamp": int(queue.created_at),
         }
         wanted = params.get("AttributeNames", ())
         for name in wanted:
@@ -164,7 +201,10 @@ def _delete_from(queue: Queue) -> Callable[[dict[str, Any]], None]:
     def delete(entry: dict[str, Any]) -> None:
         receipt = text(entry, "ReceiptHandle")
         if not queue.delete(receipt):
-            raise AwsError("ReceiptHandleIsInvalid", f'The input receipt handle "{receipt[:40]}" is not valid.')
+            raise AwsError(
+                "ReceiptHandleIsInvalid", f'The input receipt handle "{receipt[:40]}" is not valid.'
+            )
+
     return delete
 
 

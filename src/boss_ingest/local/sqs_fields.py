@@ -23,8 +23,11 @@ def integer(params: dict[str, Any], name: str, default: int | None, least: int, 
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise AwsError("InvalidParameterValue", f"Value {value} for parameter {name} is invalid. Reason: Must be "
-                       f"between {least} and {most}, if provided.")
+        raise AwsError(
+            "InvalidParameterValue",
+            f"Value {value} for parameter {name} is invalid. Reason: Must be "
+            f"between {least} and {most}, if provided.",
+        )
     return value
 
 
@@ -42,8 +45,11 @@ def message_body(params: dict[str, Any]) -> str:
     if not body:
         raise AwsError("MissingParameter", "The request must contain the parameter MessageBody.")
     if len(body.encode()) > MOST_BODY_BYTES:
-        raise AwsError("InvalidParameterValue", "One or more parameters are invalid. Reason: Message must be shorter "
-                       f"than {MOST_BODY_BYTES} bytes.")
+        raise AwsError(
+            "InvalidParameterValue",
+            "One or more parameters are invalid. Reason: Message must be shorter "
+            f"than {MOST_BODY_BYTES} bytes.",
+        )
     if params.get("MessageAttributes"):
         raise AwsError("UnsupportedOperation", "This local Boss does not keep message attributes.")
     return body
@@ -55,19 +61,26 @@ def entries(params: dict[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(batch, list) or not batch:
         raise AwsError(f"{_BATCH}EmptyBatchRequest", "There should be at least one entry in the request.")
     if len(batch) > MOST_ENTRIES:
-        raise AwsError(f"{_BATCH}TooManyEntriesInBatchRequest", f"Maximum number of entries per request are "
-                       f"{MOST_ENTRIES}. You have sent {len(batch)}.")
+        raise AwsError(
+            f"{_BATCH}TooManyEntriesInBatchRequest",
+            f"Maximum number of entries per request are {MOST_ENTRIES}. You have sent {len(batch)}.",
+        )
     ids = [text(entry, "Id") for entry in batch]
     if not all(_ID.match(id_) for id_ in ids):
-        raise AwsError(f"{_BATCH}InvalidBatchEntryId", "A batch entry id can only contain alphanumeric characters, "
-                       "hyphens and underscores. It can be at most 80 letters long.")
+        raise AwsError(
+            f"{_BATCH}InvalidBatchEntryId",
+            "A batch entry id can only contain alphanumeric characters, "
+            "hyphens and underscores. It can be at most 80 letters long.",
+        )
     if len(set(ids)) < len(ids):
         raise AwsError(f"{_BATCH}BatchEntryIdsNotDistinct", "Ids of the entries are not distinct.")
     return batch
 
 
-def each(batch: list[dict[str, Any]], act: Callable[[dict[str, Any]], Result],
-         ) -> tuple[list[tuple[str, Result]], list[dict[str, Any]]]:
+def each(
+    batch: list[dict[str, Any]],
+    act: Callable[[dict[str, Any]], Result],
+) -> tuple[list[tuple[str, Result]], list[dict[str, Any]]]:
     """Apply `act` to every entry: the ids and results of those that worked, and `Failed` for the others."""
     good: list[tuple[str, Result]] = []
     failed: list[dict[str, Any]] = []
@@ -75,7 +88,9 @@ def each(batch: list[dict[str, Any]], act: Callable[[dict[str, Any]], Result],
         try:
             good.append((entry["Id"], act(entry)))
         except AwsError as error:
-            failed.append({"Id": entry["Id"], "Code": error.code, "Message": error.message, "SenderFault": True})
+            failed.append(
+                {"Id": entry["Id"], "Code": error.code, "Message": error.message, "SenderFault": True}
+            )
     return good, failed
 
 

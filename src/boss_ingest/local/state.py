@@ -14,8 +14,9 @@ from boss_ingest.local.faults import Faults
 if TYPE_CHECKING:
     from boss_ingest.local.settings import Settings
 
-_SCHEMA = "".join(part.SCHEMA for part in (
-    credentials, job_store, objects, queues, resource_store, tile_index, users))
+_SCHEMA = "".join(
+    part.SCHEMA for part in (credentials, job_store, objects, queues, resource_store, tile_index, users)
+)
 
 
 class State:
@@ -43,7 +44,9 @@ class State:
         self.objects = objects.Objects(directory / "objects", self.database)
         self.tile_index = tile_index.TileIndex(self.database)
         self.credentials = credentials.Credentials(
-            self.database, delay_s=settings.credential_delay_s, life_s=settings.credential_life_s,
+            self.database,
+            delay_s=settings.credential_delay_s,
+            life_s=settings.credential_life_s,
             lag_s=settings.revocation_lag_s,
         )
 

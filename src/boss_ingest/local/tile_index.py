@@ -36,7 +36,8 @@ class TileIndex:
             return True
         marked = row[0] if row else 0
         known = self._database.write(
-            f"UPDATE marks SET times = times + 1 {_OF_CHUNK} AND tile_key = ?", (job, chunk_key, tile_key)).rowcount
+            f"UPDATE marks SET times = times + 1 {_OF_CHUNK} AND tile_key = ?", (job, chunk_key, tile_key)
+        ).rowcount
         if not known:
             self._database.write("INSERT INTO marks VALUES (?, ?, ?, 1)", (job, chunk_key, tile_key))
             self._database.write(f"UPDATE chunks SET marked = marked + 1 {_OF_CHUNK}", (job, chunk_key))
@@ -47,7 +48,9 @@ class TileIndex:
         """Keys of the tiles of a chunk that arrived; None when the chunk has no entry."""
         if self._database.one(f"SELECT 1 FROM chunks {_OF_CHUNK}", (job, chunk_key)) is None:
             return None
-        return [key for (key,) in self._database.read(f"SELECT tile_key FROM marks {_OF_CHUNK}", (job, chunk_key))]
+        return [
+            key for (key,) in self._database.read(f"SELECT tile_key FROM marks {_OF_CHUNK}", (job, chunk_key))
+        ]
 
     def chunks(self, job: int) -> list[str]:
         """Keys of all chunks of a job that have an entry."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("boss_ingest.local")
 _MOST_DELIVERIES = 3
+_LONG_S = 3600.0
 _MANDATORY = ("message_id", "receipt_handle")
 
 
@@ -56,53 +57,73 @@ class TileProcessing:
         try:
             queue = self._state.queues.get(queues.index_queue(job_id))
             while True:
-                for delivery in await queue.receive(10, wait_s=3600.0):
-                    with self._activity.of(job_id):
-                        await self._tile_uploaded(job_id, queue, delivery)
+                deliveries = await queue.receive(10, wait_s=_LONG_S)
+                with self._activity.of(job_id):
+                    await self._tiles_uploaded(job_id, queue, deliveries)
         except QueueGone:
             return
 
-    async def _tile_uploaded(self, job_id: int, queue: Queue, delivery: Delivery) -> None:
-        if delivery.deliveries > _MOST_DELIVERIES:
-            self._state.queues.get(queues.dead_letter_queue(job_id)).send([delivery.body])
+    async def _tiles_uploaded(self, job_id: int, queue: Queue, deliveries: list[Delivery]) -> None:
+        """Mark tiles, announce the chunks they complete, and only when that is safe delete the messages."""
+        dead = [one for one in deliveries if one.deliveries > _MOST_DELIVERIES]
+        done, ready = list(dead), []
+        for delivery in deliveries:
+            if delivery in dead:
+                continue
+            try:
+                if await self._mark(job_id, delivery.body):
+                    ready.append(delivery.body)
+            except (ValueError, KeyError, TypeError) as error:
+                _log.warning("job %d: index message %.200r has no effect: %r", job_id, delivery.body, error)
+            else:
+                done.append(delivery)
+        await self._state.database.committed()
+        for name, bodies in (
+            (queues.ingest_queue(job_id), ready),
+            (queues.dead_letter_queue(job_id), [one.body for one in dead]),
+        ):
+            if bodies:
+                target = self._state.queues.get(name)
+                target.send(bodies)
+                await target.committed()
+        for delivery in done:
             queue.delete(delivery.receipt)
-            return
-        try:
-            message = json.loads(delivery.body)
-            chunk_key, tile_key = message["chunk_key"], message["tile_key"]
-            lost = await self._state.faults.lost("server.tile_uploaded", job_id=job_id, key=tile_key)
-            if not lost and self._random.random() >= self._state.settings.lost_index_rate:
-                if self._state.tile_index.mark(int(message["ingest_job"]), chunk_key, tile_key):
-                    self._state.queues.get(queues.ingest_queue(job_id)).send([delivery.body])
-        except (ValueError, KeyError, TypeError) as error:
-            _log.warning("job %d: the tile index message %.200r has no effect: %r", job_id, delivery.body, error)
-            return
-        queue.delete(delivery.receipt)
+
+    async def _mark(self, job_id: int, body: str) -> bool:
+        message = json.loads(body)
+        chunk_key, tile_key = message["chunk_key"], message["tile_key"]
+        lost = await self._state.faults.lost("server.tile_uploaded", job_id=job_id, key=tile_key)
+        if lost or self._random.random() < self._state.settings.lost_index_rate:
+            return False
+        return self._state.tile_index.mark(int(message["ingest_job"]), chunk_key, tile_key)
 
     async def _ingest(self, job_id: int) -> None:
         try:
             queue = self._state.queues.get(queues.ingest_queue(job_id))
             while True:
-                for delivery in await queue.receive(1, wait_s=3600.0):
+                for delivery in await queue.receive(1, wait_s=_LONG_S):
                     with self._activity.of(job_id):
-                        await self._tile_ingest(job_id, queue, delivery)
+                        if await self._chunk_ingested(job_id, delivery.body):
+                            queue.delete(delivery.receipt)
         except QueueGone:
             return
 
-    async def _tile_ingest(self, job_id: int, queue: Queue, delivery: Delivery) -> None:
-        message = json.loads(delivery.body)
-        chunk_key = message["chunk_key"]
-        if not await self._state.faults.lost("server.tile_ingest", job_id=job_id, key=chunk_key):
+    async def _chunk_ingested(self, job_id: int, body: str) -> bool:
+        """Store one chunk, or find that there is nothing to store; False when the message must come back."""
+        try:
+            message = json.loads(body)
+            chunk_key = message["chunk_key"]
+            if await self._state.faults.lost("server.tile_ingest", job_id=job_id, key=chunk_key):
+                return True
             staged = self._staged(job_id, chunk_key)
             if staged is not None:
-                try:
-                    await self._store(chunk_key, staged, message["parameters"]["resource"]["channel"]["datatype"], job_id)
-                except Exception as error:  # noqa: BLE001 - like a lambda: whatever it was, the message comes back
-                    _log.warning("job %d: chunk %s is not stored: %r", job_id, chunk_key, error)
-                    return
+                await self._store(job_id, chunk_key, staged, message["parameters"]["resource"])
                 self._state.objects.tag(staged)
                 self._state.tile_index.remove(job_id, chunk_key)
-        queue.delete(delivery.receipt)
+        except Exception as error:  # noqa: BLE001 - like a lambda: whatever it was, the message comes back
+            _log.warning("job %d: a chunk is not stored: %r; message %.200r", job_id, error, body)
+            return False
+        return True
 
     def _staged(self, job_id: int, chunk_key: str) -> list[StoredObject] | None:
         """The tiles of a chunk by slice; None when there is nothing (more) to be done about it."""
@@ -117,16 +138,26 @@ class TileProcessing:
                 return None
         return [tile for tile in found if tile is not None]
 
-    async def _store(self, chunk_key: str, staged: list[StoredObject], dtype: str, job_id: int) -> None:
+    async def _store(
+        self, job_id: int, chunk_key: str, staged: list[StoredObject], resource: dict[str, Any]
+    ) -> None:
         objects = self._state.objects
+        dtype = resource["channel"]["datatype"]
         files, errors = await asyncio.get_running_loop().run_in_executor(
-            self._threads, _cut_to_files, chunk_key, staged, dtype, objects.incoming_path)
+            self._threads, _cut_to_files, chunk_key, staged, dtype, objects.incoming_path
+        )
         for file in files:
-            objects.adopt(file.path, bucket=CUBOID_BUCKET, key=f"{file.key}&0", size_bytes=file.size_bytes,
-                          etag=file.etag, metadata={})
+            objects.adopt(
+                file.path,
+                bucket=CUBOID_BUCKET,
+                key=f"{file.key}&0",
+                size_bytes=file.size_bytes,
+                etag=file.etag,
+                metadata={},
+            )
         if errors:
-            self._state.queues.get(queues.error_queue(job_id)).send([
-                json.dumps({"tile_key": key, "chunk_key": chunk_key, "error": problem}) for key, problem in errors])
+            fields = ({"tile_key": key, "chunk_key": chunk_key, "error": error} for key, error in errors)
+            self._state.queues.get(queues.error_queue(job_id)).send([json.dumps(each) for each in fields])
         await self._state.database.committed()
 
 
@@ -138,8 +169,12 @@ class _CuboidFile:
     etag: str
 
 
-def _cut_to_files(chunk_key: str, staged: list[StoredObject], dtype: str, incoming_path: Callable[[], Path],
-                  ) -> tuple[list[_CuboidFile], list[tuple[str, str]]]:
+def _cut_to_files(
+    chunk_key: str,
+    staged: list[StoredObject],
+    dtype: str,
+    incoming_path: Callable[[], Path],
+) -> tuple[list[_CuboidFile], list[tuple[str, str]]]:
     """Read, cut, compress and write one chunk; runs in a thread."""
     cut = cut_chunk(chunk_key, [_tile(stored) for stored in staged], dtype=dtype)
     files = []
@@ -153,4 +188,6 @@ def _cut_to_files(chunk_key: str, staged: list[StoredObject], dtype: str, incomi
 
 def _tile(stored: StoredObject) -> StagedTile:
     stated: dict[str, Any] = json.loads(stored.metadata.get("metadata", "{}"))
-    return StagedTile(stored.key, stored.read(), int(stated.get("x_size", 1024)), int(stated.get("y_size", 1024)))
+    return StagedTile(
+        stored.key, stored.read(), int(stated.get("x_size", 1024)), int(stated.get("y_size", 1024))
+    )

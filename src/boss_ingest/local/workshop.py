@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _log = logging.getLogger("boss_ingest.local")
+_log.addHandler(logging.NullHandler())
 
 
 class Workshop:
-    """A task group that may be opened and closed from different tasks, and outlives the failure of a member."""
+    """A task group that may be opened and closed by different tasks, and outlives the failure of a member."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
@@ -52,5 +53,5 @@ class Workshop:
 async def _guarded(work: Coroutine[object, object, None], name: str) -> None:
     try:
         await work
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it was, the others go on
         _log.exception("%s failed", name)
