@@ -1,0 +1,36 @@
+"""A scripted Boss on loopback, and a client of it that does not wait between its tries."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from pydantic import SecretStr
+from tests.scripted_boss import ScriptedBoss
+
+from boss_ingest.boss.client import BossClient
+
+TOKEN = "s3cret0token"
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    """How long the client would have waited, each time."""
+    return []
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedBoss]:
+    async with ScriptedBoss() as scripted:
+        yield scripted
+
+
+@pytest.fixture
+async def boss(server: ScriptedBoss, pauses: list[float]) -> AsyncIterator[BossClient]:
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async with BossClient(
+        server.url, SecretStr(TOKEN), attempts=4, timeout_s=10, sleep=sleep, dice=lambda: 1.0
+    ) as client:
+        yield client
