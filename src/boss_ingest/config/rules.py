@@ -68,10 +68,10 @@ def _of_schema(data: Mapping[str, object]) -> Iterator[Problem]:
 def _of_host(backend: object) -> Iterator[Problem]:
     host = _at(backend, "host")
     if isinstance(host, str) and not _HOST.fullmatch(host):
-        bare = re.sub(r"^\w+://|/.*$", "", host.strip())
+        bare = re.sub(r"^\w+://|/.*$", "", host.strip()).rpartition("@")[2]  # a password may stand before @
         fix = f'write "{bare}"' if _HOST.fullmatch(bare) else 'write it like "api.bossdb.io"'
         rule = "a host name, with a port or without, and nothing else"
-        yield Problem("client.backend.host", repr(host[:80]), rule, fix)
+        yield Problem("client.backend.host", repr(host[:80]) if "@" not in host else "with an @", rule, fix)
 
 
 def _of_names(database: object) -> Iterator[Problem]:

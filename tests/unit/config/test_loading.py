@@ -192,6 +192,7 @@ def test_a_volumetric_job_misses_what_it_needs(path: str) -> None:
         ("client.backend.class", "OtherBackend", '"BossBackend"'),
         ("client.backend.protocol", "ftp", 'one of "http" or "https"'),
         ("client.backend.host", "https://api.bossdb.io/", "a host name"),
+        ("client.backend.host", "https://me:s3cret@boss.example.org", "a host name"),
         ("client.backend.host", 7, "a text in quotes"),
         ("client.tile_processor.class", "", "not empty"),
         ("client.tile_processor.params", "s3cret", "an object in braces"),
