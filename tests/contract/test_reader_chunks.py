@@ -195,6 +195,27 @@ async def test_leading_axes_of_length_one_are_left_out_and_others_refused(tmp_pa
         await opened_zarr(tmp_path, volume_name="two")
 
 
+@pytest.mark.parametrize(("version", "chunk"), [(2, "0.0.0"), (3, "c/0/0/0")])
+async def test_a_zarr_chunk_without_a_file_is_fill_or_an_error_as_the_user_says(tmp_path, version, chunk):
+    write(tmp_path / "em", version)
+    (tmp_path / "em" / chunk).unlink()
+    array = await (await opened_zarr(tmp_path, volume_name="em")).read(ALL)
+    assert not array[:16, :16, :16].any()
+    assert (array[16:] == VOLUME[16:]).all()
+    strict = await opened_zarr(tmp_path, volume_name="em", missing_chunks="error")
+    assert (await strict.read(Box((16, 0, 0), SHAPE_ZYX)) == VOLUME[16:]).all()
+    with pytest.raises(SourceError, match="missing"):
+        await strict.read(ALL)
+    with pytest.raises(ConfigError, match="missing_chunks"):
+        await opened_zarr(tmp_path, volume_name="em", missing_chunks="maybe")
+
+
+async def test_a_zarr_group_is_not_an_array(tmp_path):
+    (tmp_path / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group"}')
+    with pytest.raises(SourceError, match="cannot be read"):
+        await opened_zarr(tmp_path)
+
+
 async def test_a_damaged_zarr_chunk_is_a_source_error_that_names_the_box(tmp_path):
     write(tmp_path / "em", 2)
     (tmp_path / "em" / "0.0.0").write_bytes(b"damaged")

@@ -85,10 +85,9 @@ class WorkerPool:
             if seat.worker is not None and not seat.worker.alive:
                 self._end(seat)
             worker = seat.worker or await self._started(seat)
+            ask = functools.partial(worker.ask, function, args)
             limit_s = self._timeout_s if timeout_s is None else timeout_s
-            ok, value = await self._bounded(
-                seat, functools.partial(worker.ask, function, args), f"running {_name(function)}", limit_s
-            )
+            ok, value = await self._bounded(seat, worker, ask, f"running {_name(function)}", limit_s)
         finally:
             self._idle.put_nowait(seat)
         if not ok:
@@ -101,7 +100,8 @@ class WorkerPool:
         worker = seat.worker = WorkerProcess()
         begin = functools.partial(worker.start, *self._start_with)
         try:
-            ok, error = await self._bounded(seat, begin, "starting", max(START_TIMEOUT_S, self._timeout_s))
+            limit_s = max(START_TIMEOUT_S, self._timeout_s)
+            ok, error = await self._bounded(seat, worker, begin, "starting", limit_s)
         except (PluginError, OSError) as failure:
             ok, error = False, failure
         if ok:
@@ -109,16 +109,18 @@ class WorkerPool:
             return worker
         self._end(seat)
         if isinstance(error, OSError) and worker.pid == 0:
-            error = PluginError(
+            raise PluginError(
                 f"no worker process can be started: {error}", hint="raise the limit on processes or memory"
-            )
+            ) from error
         if not self._proved:
             self._broken = error
         raise error
 
-    async def _bounded(self, seat: _Seat, work: Callable[[], Outcome], doing: str, limit_s: float) -> Outcome:
-        worker = seat.worker
-        assert worker is not None
+    async def _bounded(
+        self, seat: _Seat, worker: WorkerProcess, work: Callable[[], Outcome], doing: str, limit_s: float
+    ) -> Outcome:
+        if self._closed:
+            raise PluginError("the worker pool is closed")
         try:
             async with asyncio.timeout(limit_s):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -45,6 +45,7 @@ def main() -> NoReturn:
             frames.send(replies, reply)
         except OSError:
             os._exit(1)
+        del reply  # it may hold a whole chunk while we wait
 
 
 def _listen(requests: IO[bytes], inbox: queue.SimpleQueue[frames.Message]) -> NoReturn:

@@ -1,8 +1,9 @@
 """Zarr arrays on a local disk, formats 2 and 3, axes z, y, x; read with tensorstore (`boss-ingest[zarr]`).
 
-Params of client.chunk_processor: cloud_path, a folder or file:// URL, and volume_name, the array in it.
-A Zarr chunk that was never written holds the array's fill value: that is the format's way to say so,
-not a missing file. Leading axes of length 1 (t, channel) are left out.
+Params of client.chunk_processor: cloud_path, a folder or file:// URL; volume_name, the array in it; and
+missing_chunks. A Zarr chunk without a file holds the array's fill value: writers leave empty ones out, so
+that is "fill", the default. With "error" it is a SourceError, for arrays that may have been copied in part.
+Leading axes of length 1 (t, channel) are left out.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 CACHE_BYTES = 64 << 20
 """Decoded Zarr chunks kept in memory, for the neighbours that share them."""
 
-_METADATA = (".zarray", "zarr.json")
+_METADATA = {".zarray": "zarr", "zarr.json": "zarr3"}
 
 OPEN_TIMEOUT_S = 60.0
 READ_TIMEOUT_S = 100.0
@@ -56,10 +57,10 @@ class ZarrChunkProcessor(ChunkProcessor):
         self.parameters = parameters
         size = parameters["ingest_job"]["chunk_size"]
         self._size_zyx = (size["z"], size["y"], size["x"])
-        self._path = _path(parameters)
-        _must_exist(self._path)
+        self._path, fill = _what(parameters)
+        driver = _driver(self._path)
         try:
-            opened = _opening(self._path).result(timeout=OPEN_TIMEOUT_S)
+            opened = _opening(self._path, driver, fill=fill).result(timeout=OPEN_TIMEOUT_S)
         except (ValueError, TimeoutError) as error:
             raise _unreadable(self._path, error) from error
         self._array = _three_axes(opened, self._path)
@@ -86,11 +87,11 @@ class ZarrReader(ChunkReader):
 
     async def open(self, setup: Setup) -> None:
         """Open the array for reading. Raises ConfigError, SourceError."""
-        self._path = _path(setup.params)
-        await asyncio.to_thread(_must_exist, self._path)
+        self._path, fill = _what(setup.params)
+        driver = await asyncio.to_thread(_driver, self._path)
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
-                opened = await _opening(self._path)
+                opened = await _opening(self._path, driver, fill=fill)
         except (ValueError, TimeoutError) as error:
             raise _unreadable(self._path, error) from error
         self._array = _three_axes(opened, self._path)
@@ -120,7 +121,8 @@ class ZarrReader(ChunkReader):
         return f"{self._path}[z {z}, y {y}, x {x}]"
 
 
-def _path(params: Mapping[str, Any]) -> str:
+def _what(params: Mapping[str, Any]) -> tuple[str, bool]:
+    """The path of the array, and whether missing chunks hold the fill value."""
     given = Params(params, section="client.chunk_processor")
     cloud_path, volume = given.text("cloud_path"), given.text("volume_name", "")
     url = urlsplit(cloud_path)
@@ -131,13 +133,16 @@ def _path(params: Mapping[str, Any]) -> str:
         given.refuse("cloud_path", later, "this version reads folders: copy the array to a disk")
     elif "://" in cloud_path:
         given.refuse("cloud_path", f"{url.scheme}:// cannot be read", "name a folder, or a file:// URL")
+    fill = given.one_of("missing_chunks", ("fill", "error")) == "fill"
     given.check()
-    return os.path.join(cloud_path, volume)  # noqa: PTH118 - kept as the user wrote it, for messages
+    return os.path.join(cloud_path, volume), fill  # noqa: PTH118 - kept as the user wrote it, for messages
 
 
-def _must_exist(path: str) -> None:
-    if any(Path(path, name).is_file() for name in _METADATA):
-        return
+def _driver(path: str) -> str:
+    """Tensorstore's name for the format found there. Raises SourceError when there is no array."""
+    for name, driver in _METADATA.items():
+        if Path(path, name).is_file():
+            return driver
     folder = Path(path).parent
     arrays = sorted({found.parent.name for name in _METADATA for found in folder.glob(f"*/{name}")})
     raise SourceError(
@@ -147,7 +152,7 @@ def _must_exist(path: str) -> None:
     )
 
 
-def _opening(path: str) -> Any:
+def _opening(path: str, driver: str, *, fill: bool) -> Any:
     """A tensorstore future of the array: it can be awaited, or asked for its result."""
     try:
         tensorstore = import_module("tensorstore")
@@ -157,7 +162,8 @@ def _opening(path: str) -> Any:
         ) from error
     kvstore = {"driver": "file", "path": str(Path(path).resolve()) + "/"}
     context = tensorstore.Context({"cache_pool": {"total_bytes_limit": CACHE_BYTES}})
-    return tensorstore.open({"driver": "auto", "kvstore": kvstore}, read=True, context=context)
+    spec = {"driver": driver, "kvstore": kvstore, "fill_missing_data_reads": fill}
+    return tensorstore.open(spec, read=True, context=context)
 
 
 def _three_axes(array: Any, path: str) -> Any:

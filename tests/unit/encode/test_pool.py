@@ -258,6 +258,16 @@ async def test_workers_end_when_the_parent_is_killed_even_in_the_middle_of_a_cal
         await gone(pid)
 
 
+async def test_calls_still_running_when_the_pool_closes_are_told(tmp_path):
+    async with WorkerPool(1, timeout_s=30) as pool:
+        running = asyncio.create_task(pool.call(tasks.hang, channel(tmp_path / "pid")))
+        waiting = asyncio.create_task(pool.call(tasks.pid))
+        await told(tmp_path / "pid")
+    for call in (running, waiting):
+        with pytest.raises(PluginError, match=r"died|closed"):
+            await call
+
+
 def test_a_pool_of_no_workers_is_refused():
     with pytest.raises(ValueError, match="at least one"):
         WorkerPool(0, timeout_s=1)
