@@ -207,6 +207,6 @@ def _refused_creation(answer: Answer, doing: str) -> IngestError:
         return ConfigError(error.what, hint=hint)
     if answer.status == 400 and isinstance(error, BossRefusedError):
         return ConfigError(
-            error.what, hint="`boss-ingest check` looks for what may be wrong with the job file"
+            error.what, hint="`boss-ingest run CONFIG --dry-run` looks for what may be wrong"
         )
     return error

@@ -43,11 +43,10 @@ class Room:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.leave(cost_bytes, tasks=tasks)
-            else:
-                self._waiting.remove((cost_bytes, tasks, turn))
+            if turn.cancelled():
                 self._admit()
+            else:
+                self.leave(cost_bytes, tasks=tasks)
             raise
 
     def leave(self, cost_bytes: int, *, tasks: int = 1) -> None:
@@ -67,7 +66,8 @@ class Room:
     def _admit(self) -> None:
         while self._waiting:
             cost_bytes, tasks, turn = self._waiting[0]
-            if not self._try_enter(cost_bytes, tasks):
-                return
+            if not turn.cancelled():
+                if not self._try_enter(cost_bytes, tasks):
+                    return
+                turn.set_result(None)
             self._waiting.popleft()
-            turn.set_result(None)

@@ -13,21 +13,21 @@ from boss_ingest.errors import ConfigError, GaveUpError, JobGoneError, Problem
 _FIRST_POLL_S, _LAST_POLL_S = 0.25, 5.0
 _KEYLESS_JOINS = 5
 
-_LIVE = {JobState.UPLOADING, JobState.WAIT_ON_QUEUES, JobState.COMPLETING}
+_NO_KEYS_NEEDED = {JobState.COMPLETE, JobState.COMPLETING, JobState.WAIT_ON_QUEUES}
 
 
 async def join_when_ready(boss: BossClient, job_id: int, *, stop: Stop, observe: events.Observer) -> Joined:
     """Join, and again while the Boss is filling the queue; afterwards never without need.
 
     Each join of a live job makes the Boss mint new keys, so one is done and its answer is shared
-    (docs/protocol.md, "Joining"). Returns a live job with credentials, or a COMPLETE one without.
+    (docs/protocol.md, "Joining"). Returns a job in UPLOADING with credentials, or one that needs none.
     Raises JobGoneError; GaveUpError when the Boss gives no keys.
     """
     poll_s, keyless = _FIRST_POLL_S, 0
     while True:
         joined = await stop.unless(boss.join(job_id))
         state = joined.job.state
-        if state is JobState.COMPLETE or (state in _LIVE and joined.credentials is not None):
+        if state in _NO_KEYS_NEEDED or (state is JobState.UPLOADING and joined.credentials is not None):
             return joined
         if state in {JobState.DELETED, JobState.FAILED}:
             raise JobGoneError(

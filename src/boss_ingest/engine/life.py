@@ -40,11 +40,22 @@ async def ingest(work: Work, boss: BossClient, job_id: int, *, ca_bundle: Path |
     Raises any IngestError that ends the run; its `exit_code` is the process's. Whatever happens,
     what was not stored is still in the queue.
     """
-    joined = await join_when_ready(boss, job_id, stop=work.stop, observe=work.observe)
-    check_same_job(joined, work.job)
-    work.tally.total = joined.job.tile_count
-    if joined.job.state is JobState.COMPLETE:
-        return _complete(work, job_id)
+    while True:
+        joined = await join_when_ready(boss, job_id, stop=work.stop, observe=work.observe)
+        check_same_job(joined, work.job)
+        work.tally.total = joined.job.tile_count
+        if joined.job.state is JobState.COMPLETE:
+            return _complete(work, job_id)
+        if joined.job.state is JobState.UPLOADING:
+            return await _upload_and_finish(work, boss, joined, ca_bundle=ca_bundle)
+        if await finish_job(work, boss, job_id):
+            return _complete(work, job_id)
+
+
+async def _upload_and_finish(
+    work: Work, boss: BossClient, joined: Joined, *, ca_bundle: Path | None
+) -> Outcome:
+    job_id = joined.job.id
     assert joined.job.upload_queue is not None
     account = Account(
         _issuer(boss, joined),
@@ -52,21 +63,18 @@ async def ingest(work: Work, boss: BossClient, job_id: int, *, ca_bundle: Path |
         concurrency=work.options.concurrency + _POOL_SLACK,
         ca_bundle=ca_bundle,
     )
-    uploading = joined.job.state is JobState.UPLOADING
     async with account, open_pipeline(work, joined, account) as pipeline:
         while True:
-            if uploading:
-                work.observe(events.Uploading(job_id, joined.job.tile_count))
-                try:
-                    end = await pipeline.run()
-                except QueueGoneError as error:
-                    return await _after_queue_gone(work, boss, job_id, error)
-                if outcome := _not_to_be_completed(work, job_id, end):
-                    return outcome
-                work.observe(events.Drained(job_id))
+            work.observe(events.Uploading(job_id, joined.job.tile_count))
+            try:
+                end = await pipeline.run()
+            except QueueGoneError as error:
+                return await _after_queue_gone(work, boss, job_id, error)
+            if outcome := _not_to_be_completed(work, job_id, end):
+                return outcome
+            work.observe(events.Drained(job_id))
             if await finish_job(work, boss, job_id):
                 return _complete(work, job_id)
-            uploading = True
 
 
 async def finish_job(work: Work, boss: BossClient, job_id: int) -> bool:

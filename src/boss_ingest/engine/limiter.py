@@ -48,10 +48,10 @@ class PutLimiter:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._leave()
+            if turn.cancelled():
+                self._admit()
             else:
-                self._waiting.remove(turn)
+                self._leave()
             raise
         return self
 
@@ -62,6 +62,11 @@ class PutLimiter:
 
     def _leave(self) -> None:
         self._in_flight -= 1
-        while self._waiting and self._in_flight < self.limit:
-            self._in_flight += 1
-            self._waiting.popleft().set_result(None)
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and (self._waiting[0].cancelled() or self._in_flight < self.limit):
+            turn = self._waiting.popleft()
+            if not turn.cancelled():
+                self._in_flight += 1
+                turn.set_result(None)
