@@ -82,3 +82,19 @@ async def test_cancelling_in_the_moment_of_entry_gives_the_room_back() -> None:
 @pytest.mark.parametrize(("cost", "expected"), [(1, 8), (30, 3), (1000, 1), (0, 8)])
 def test_capacity_counts_whole_tasks_and_is_never_zero(cost: int, expected: int) -> None:
     assert Room(memory_bytes=100, tasks=8).capacity(cost) == expected
+
+
+async def test_many_that_are_cancelled_together_harm_neither_each_other_nor_the_count() -> None:
+    """As when Ctrl-C, or a queue that is gone, ends everything at one time."""
+    room = Room(memory_bytes=100, tasks=10)
+    await room.enter(60)
+    waiting = [await started(room.enter(cost)) for cost in (60, 10, 60, 70)]
+    for task in waiting:
+        task.cancel()
+    room.leave(60)
+    assert all(
+        isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*waiting, return_exceptions=True)
+    )
+    assert (room.used_bytes, room.tasks_in_work) == (0, 0)
+    async with asyncio.timeout(1):
+        await room.enter(100)

@@ -56,3 +56,17 @@ async def test_a_cancelled_wait_does_not_take_a_place() -> None:
             await waiting
     async with asyncio.timeout(1), limiter:
         pass
+
+
+async def test_many_that_are_cancelled_together_harm_neither_each_other_nor_the_limit() -> None:
+    """As when Ctrl-C, or a queue that is gone, ends everything at one time."""
+    limiter = PutLimiter(1)
+    async with limiter:
+        waiting = [asyncio.create_task(limiter.__aenter__()) for _ in range(3)]
+        await asyncio.sleep(0)
+        for task in waiting:
+            task.cancel()
+    ends = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(end, asyncio.CancelledError) for end in ends)
+    async with asyncio.timeout(1), limiter:
+        pass
