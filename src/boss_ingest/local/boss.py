@@ -113,7 +113,7 @@ class LocalBoss:
         num_hierarchy_levels: int = 1,
         voxel_size: Sequence[float] = (4.0, 4.0, 40.0),
     ) -> ChannelPath:
-        """Make the channel and all it lies in, unless they exist; the frame ends where `extent` (voxels) does."""
+        """Make the channel and all it lies in, unless they exist; its frame ends where `extent` does."""
         x, y, z, t = (_bounds(extent, axis) for axis in "xyzt")
         frame_name = f"{collection}_{experiment}_frame"
         frame: dict[str, Any] = {"voxel_unit": "nanometers"}
@@ -134,10 +134,7 @@ class LocalBoss:
         )
         self._ensure("channel", channel, {"type": channel_type, "datatype": datatype}, user, parent=exp)
         await self._state.database.committed()
-        path = self._state.resources.channel(collection, experiment, channel)
-        if isinstance(path, str):
-            raise LookupError(f"the {path} of {collection}/{experiment}/{channel} is marked for deletion")
-        return path
+        return self._state.resources.channel(collection, experiment, channel)
 
     def objects(self, bucket: str) -> list[StoredObject]:
         """Everything in a bucket, by key."""

@@ -18,6 +18,15 @@ CREATE TABLE IF NOT EXISTS resources (
 """
 
 
+class MissingResource(Exception):  # noqa: N818 - an answer, not a fault of the program
+    """There is no usable resource of this kind and name."""
+
+    def __init__(self, kind: Kind, name: str) -> None:
+        super().__init__(kind, name)
+        self.kind = kind
+        self.name = name
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """One resource; `fields` are what its creator said, completed by the defaults."""
@@ -93,23 +102,18 @@ class Resources:
         """Mark for deletion, which on a Boss happens much later, if ever."""
         self._database.write("UPDATE resources SET deleted = 1 WHERE id = ?", (resource.id,))
 
-    def channel(self, collection: str, experiment: str, channel: str) -> ChannelPath | Kind:
-        """A usable channel by its names, or the kind of the first thing missing."""
+    def channel(self, collection: str, experiment: str, channel: str) -> ChannelPath:
+        """A usable channel by its names. Raises MissingResource for the first that does not exist."""
         col = self._usable("collection", collection, 0)
-        if col is None:
-            return "collection"
         exp = self._usable("experiment", experiment, col.id)
-        if exp is None:
-            return "experiment"
         ch = self._usable("channel", channel, exp.id)
-        frame = self.find("coord", exp.fields["coord_frame"])
-        if ch is None or frame is None:
-            return "channel"
-        return ChannelPath(col, exp, ch, frame)
+        return ChannelPath(col, exp, ch, self._usable("coord", exp.fields["coord_frame"], 0))
 
-    def _usable(self, kind: Kind, name: str, parent: int) -> Resource | None:
+    def _usable(self, kind: Kind, name: str, parent: int) -> Resource:
         found = self.find(kind, name, parent=parent)
-        return found if found and not found.deleted else None
+        if found is None or found.deleted:
+            raise MissingResource(kind, name)
+        return found
 
 
 def _resource(row: Row) -> Resource:

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from boss_ingest.boss.keys import LookupIds
 from boss_ingest.local.cutout import assemble, cuboid_keys
+from boss_ingest.local.resource_store import MissingResource
 from boss_ingest.local.rest_errors import BossError, invalid_cutout, not_found, system_error
 from boss_ingest.local.settings import CUBOID_BUCKET
 
@@ -45,9 +46,10 @@ class CutoutEndpoint:
         if "access-mode" in asked.query and "no-cache" in asked.query:
             raise invalid_cutout("Only one of access-mode and no-cache may be given")
         collection, experiment, channel, resolution = asked.path[:4]
-        path = self._state.resources.channel(collection, experiment, channel)
-        if isinstance(path, str):
-            raise not_found({"collection": collection, "experiment": experiment}.get(path, channel))
+        try:
+            path = self._state.resources.channel(collection, experiment, channel)
+        except MissingResource as missing:
+            raise not_found(missing.name) from None
         x, y, z, *t = _pairs(asked.path[4:])
         box = (z, y, x)
         samples = t[0] if t else (path.channel.fields["default_time_sample"],) * 2

@@ -11,6 +11,7 @@ from aiohttp import web
 from boss_ingest.local.job_plan import InvalidConfig, read_plan
 from boss_ingest.local.job_store import Job, State
 from boss_ingest.local.queue_store import QueueGone
+from boss_ingest.local.resource_store import MissingResource
 from boss_ingest.local.rest_errors import BossError, system_error
 from boss_ingest.local.rest_join import Joining
 from boss_ingest.local.settings import ADMIN
@@ -47,10 +48,11 @@ class JobEndpoints:
         except InvalidConfig as error:
             raise BossError(400, 1004, f"Failed to validate ingest config: {error}") from None
         names = asked.body["database"]
-        path = self._stores.resources.channel(names["collection"], names["experiment"], names["channel"])
-        if isinstance(path, str):
-            shown = "None" if self._stores.settings.faithful else names[path]
-            raise BossError(404, 4000, f"{path.capitalize()} {shown} not found")
+        try:
+            path = self._stores.resources.channel(names["collection"], names["experiment"], names["channel"])
+        except MissingResource as missing:
+            shown = None if self._stores.settings.faithful else missing.name
+            raise BossError(404, 4000, f"{missing.kind.capitalize()} {shown} not found") from None
         try:
             count = plan.task_count
         except ZeroDivisionError as error:
