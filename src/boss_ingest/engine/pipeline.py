@@ -74,6 +74,7 @@ class Pipeline:
         self._hopeless = asyncio.Event()
         self._others_hold = False
         self._in_work: dict[str, asyncio.Task[None]] = {}
+        self._newest: dict[str, Lease] = {}  # later deliveries of what is in work
 
     async def run(self) -> End:
         """Work until the queue is drained, a stop is asked for, or nothing at all succeeds.
@@ -131,8 +132,14 @@ class Pipeline:
         return await self._queue.lease(self._batch, wait_s=wait_s, lease_s=self._options.lease_s)
 
     def _is_new(self, lease: Lease) -> bool:
-        """Whether to start on it: not while another delivery of it is in work, nor when set aside."""
-        return lease.message_id not in self._in_work and lease.message_id not in self._tally.set_aside
+        """Whether to start on it: not when set aside, nor while an earlier delivery of it is in work.
+
+        What is in work is then deleted by its newest receipt; the old one may have no effect any more.
+        """
+        if lease.message_id in self._in_work:
+            self._newest[lease.message_id] = lease
+            return False
+        return lease.message_id not in self._tally.set_aside
 
     async def _nothing_left(self) -> bool:
         await self._ask_depth()
@@ -161,9 +168,10 @@ class Pipeline:
                 self._tally.redelivered += 1
             elif not await self._store(lease):
                 return
-            await self._acknowledge(lease)
+            await self._acknowledge(self._newest.get(lease.message_id, lease))
         finally:
             del self._in_work[lease.message_id]
+            self._newest.pop(lease.message_id, None)
             self._tally.in_work = len(self._in_work)
             self._room.leave(self._cost_bytes)
 

@@ -1,0 +1,454 @@
+"""The pipeline: nothing is deleted that is not stored, nothing holds up the rest, and it always ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from boss_ingest.aws.queue import Depth, Lease
+from boss_ingest.engine import events
+from boss_ingest.engine.options import Options
+from boss_ingest.engine.pipeline import End
+from boss_ingest.errors import (
+    CredentialsError,
+    GaveUpError,
+    MessageError,
+    PluginError,
+    QueueGoneError,
+    RefusedError,
+    SourceError,
+    ThrottledError,
+    TransientError,
+)
+from tests.doubles.upload_rig import COST_BYTES, Step, TileRig
+from tests.doubles.warped_time import in_warped_time
+
+ALL = {0, 1, 2, 3, 4}
+PASSING = [TransientError, ThrottledError, CredentialsError]
+
+
+def reset() -> Exception:
+    return TransientError("connection reset")
+
+
+class Killed(BaseException):
+    """Stands for the death of the process at this very step."""
+
+
+def options(**changes: object) -> Options:
+    return Options(memory_bytes=1, workers=1, **changes)  # type: ignore[arg-type]  # whatever a test changes
+
+
+@in_warped_time
+async def test_each_tile_is_put_then_indexed_then_deleted() -> None:
+    rig = TileRig()
+    assert await rig.run() is End.DRAINED
+    for z in ALL:
+        steps = [step for step, slice_z in rig.trouble.journal if slice_z == z]
+        assert steps == ["read", "put", "index", "ack"]
+    assert rig.upload.bodies == []
+    assert (rig.tally.stored, rig.tally.objects, rig.tally.in_work) == (5, 5, 0)
+    assert rig.tally.stored_bytes == sum(len(stored.body) for stored in rig.bucket.objects.values())
+    assert rig.room.used_bytes == 0
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["refused", "answer lost"])
+@pytest.mark.parametrize("kind", PASSING)
+@pytest.mark.parametrize("step", ["lease", "depth", "read", "put", "index", "ack"])
+def test_a_passing_failure_at_any_step_costs_nothing(step: Step, kind: type[Exception], late: bool) -> None:
+    @in_warped_time
+    async def check() -> None:
+        rig = TileRig()
+        rig.trouble.add(step, lambda: kind("it passes"), times=3, late=late)
+        assert await rig.run() is End.DRAINED
+        assert rig.stored == rig.indexed == rig.deleted == ALL
+        assert rig.tally.stored == 5
+        assert rig.tally.set_aside == {}
+
+    check()
+
+
+@pytest.mark.parametrize("kind", [SourceError, PluginError, RefusedError, MessageError])
+@pytest.mark.parametrize("step", ["read", "put", "index"])
+def test_a_task_that_always_fails_stays_in_the_queue_and_the_others_are_done(
+    step: Step, kind: type[Exception]
+) -> None:
+    @in_warped_time
+    async def check() -> None:
+        rig = TileRig()
+        rig.trouble.add(step, lambda: kind("never"), z=2, times=None)
+        assert await rig.run() is End.DRAINED
+        assert rig.deleted == ALL - {2}
+        assert rig.set_aside == {2}
+        assert rig.tally.stored == 4
+        assert len(rig.of(events.SetAside)) == 1
+
+    check()
+
+
+@in_warped_time
+async def test_a_bad_source_is_tried_as_often_as_asked_for() -> None:
+    rig = TileRig()
+    rig.trouble.add("read", lambda: SourceError("truncated"), z=2, times=None)
+    await rig.run()
+    assert rig.trouble.tried["read", 2] == 3
+    (event,) = rig.of(events.SetAside)
+    assert (event.attempts, event.error.what) == (3, "truncated")
+
+
+@in_warped_time
+async def test_a_source_that_mends_in_time_is_stored() -> None:
+    rig = TileRig()
+    rig.trouble.add("read", lambda: SourceError("stale file handle"), z=2, times=2)
+    assert await rig.run() is End.DRAINED
+    assert rig.deleted == ALL
+    assert rig.set_aside == set()
+    assert rig.tally.retries == 2
+
+
+@in_warped_time
+async def test_what_can_never_work_is_tried_once() -> None:
+    rig = TileRig()
+    rig.trouble.add("put", lambda: RefusedError("EntityTooLarge"), z=1, times=None)
+    await rig.run()
+    assert rig.trouble.tried["put", 1] == 1
+
+
+@in_warped_time
+async def test_a_message_that_is_no_task_is_set_aside_and_left_in_the_queue() -> None:
+    rig = TileRig()
+    await rig.upload.send("no task at all")
+    await rig.fill()
+    assert await rig.pipeline().run() is End.DRAINED
+    assert rig.upload.bodies == ["no task at all"]
+    (event,) = rig.of(events.SetAside)
+    assert event.key == "no task at all"
+
+
+@in_warped_time
+async def test_a_message_delivered_twice_at_once_is_done_once() -> None:
+    rig = TileRig(duplicates=True)
+    assert await rig.run() is End.DRAINED
+    assert all(rig.trouble.count(step, z) == 1 for z in ALL for step in ("read", "put", "index"))
+    assert rig.deleted == ALL
+
+
+@in_warped_time
+async def test_a_message_that_comes_back_after_it_is_done_is_only_deleted() -> None:
+    """The delete fails until the lease is over; the second delivery must not upload or index again."""
+    rig = TileRig()
+    began_s = asyncio.get_running_loop().time()
+    broken = lambda: asyncio.get_running_loop().time() < began_s + 180  # noqa: E731 - reads best as a condition
+    rig.trouble.add("ack", reset, z=3, times=None, when=broken)
+    assert await rig.run() is End.DRAINED
+    assert rig.deleted == ALL
+    assert (rig.trouble.count("put", 3), rig.trouble.count("index", 3)) == (1, 1)
+    assert (rig.tally.stored, rig.tally.redelivered) == (5, 1)
+
+
+@in_warped_time
+async def test_a_task_that_outlasts_its_lease_is_done_once_and_deleted_by_its_newest_receipt() -> None:
+    rig = TileRig()
+    began_s = asyncio.get_running_loop().time()
+
+    async def slow(step: Step, z: int | None) -> None:
+        if (step, z) == ("read", 3):
+            await asyncio.sleep(rig.options.lease_s + 20)
+
+    rig.trouble.hook = slow
+    assert await rig.run() is End.DRAINED
+    assert rig.deleted == ALL
+    assert (rig.trouble.count("put", 3), rig.trouble.count("index", 3), rig.trouble.count("ack", 3)) == (
+        1,
+        1,
+        1,
+    )
+    assert asyncio.get_running_loop().time() - began_s < rig.options.lease_s + 60
+
+
+@in_warped_time
+async def test_a_lease_that_ends_while_s3_fails_is_let_go_and_the_task_done_when_it_comes_back() -> None:
+    rig = TileRig()
+    began_s = asyncio.get_running_loop().time()
+    rig.trouble.add(
+        "put", reset, z=2, times=None, when=lambda: asyncio.get_running_loop().time() < began_s + 250
+    )
+    assert await rig.run() is End.DRAINED
+    assert rig.deleted == rig.stored == ALL
+    assert rig.set_aside == set()
+    assert rig.trouble.count("read", 2) > 1, "after a new lease the task is begun anew"
+
+
+@in_warped_time
+async def test_a_task_that_outlasts_lease_after_lease_is_set_aside_in_the_end() -> None:
+    rig = TileRig(options=options(give_up_s=1e6))
+    rig.trouble.add("put", reset, z=2, times=None)
+    assert await rig.run() is End.DRAINED
+    assert rig.set_aside == {2}
+    assert rig.deleted == ALL - {2}
+
+
+@pytest.mark.parametrize(("step", "service"), [("put", "S3"), ("index", "SQS"), ("lease", "SQS")])
+def test_a_service_that_never_works_ends_the_run_with_exit_code_7(step: Step, service: str) -> None:
+    @in_warped_time
+    async def check() -> None:
+        rig = TileRig(options=options(give_up_s=100.0))
+        rig.trouble.add(step, reset, times=None)
+        rig.trouble.add("depth", reset, times=None)
+        with pytest.raises(GaveUpError, match=f"{service} has accepted nothing") as caught:
+            await rig.run()
+        assert caught.value.exit_code == 7
+        assert rig.deleted == set()
+
+    check()
+
+
+@in_warped_time
+async def test_an_error_is_not_an_empty_queue() -> None:
+    """The original took 19 failed receives for "no task" and went on to complete the job."""
+    rig = TileRig(options=options(give_up_s=1e5))
+    rig.trouble.add("lease", lambda: CredentialsError("InvalidClientTokenId"), times=40)
+    assert await rig.run() is End.DRAINED
+    assert rig.deleted == ALL
+    assert len(rig.renewed) == 40
+
+
+@in_warped_time
+async def test_a_queue_that_goes_away_ends_the_run_by_its_name() -> None:
+    rig = TileRig(tiles=40, tasks=2)
+
+    async def drop_it(step: Step, z: int | None) -> None:
+        if (step, z) == ("ack", 5):
+            rig.upload.delete()
+
+    rig.trouble.hook = drop_it
+    with pytest.raises(QueueGoneError):
+        await rig.run()
+    assert rig.deleted <= rig.stored
+
+
+@pytest.mark.parametrize("memory_bytes", [1, COST_BYTES, 3 * COST_BYTES, 25 * COST_BYTES])
+def test_tasks_in_work_keep_within_the_memory_but_one_is_always_let_in(memory_bytes: int) -> None:
+    @in_warped_time
+    async def check() -> None:
+        rig = TileRig(tiles=60, memory_bytes=memory_bytes)
+        in_work = most_in_work = 0
+
+        async def track(step: Step, _: int | None) -> None:
+            nonlocal in_work, most_in_work
+            if step == "read":
+                in_work += 1
+                most_in_work = max(most_in_work, in_work)
+                await asyncio.sleep(1.0)
+            if step == "ack":
+                in_work -= 1
+
+        rig.trouble.hook = track
+        assert await rig.run() is End.DRAINED
+        assert rig.deleted == set(range(60))
+        most = max(1, memory_bytes // COST_BYTES)
+        assert most - 2 <= most_in_work <= most
+        assert rig.most_used_bytes <= max(COST_BYTES, memory_bytes)
+
+    check()
+
+
+@in_warped_time
+async def test_nothing_is_leased_ahead_of_the_room_to_finish_it() -> None:
+    rig = TileRig(tiles=30, tasks=3)
+    most_hidden = 0
+
+    async def count(step: Step, _: int | None) -> None:
+        nonlocal most_hidden
+        most_hidden = max(most_hidden, (await rig.upload.depth()).in_flight)
+        if step == "read":
+            await asyncio.sleep(1.0)
+
+    rig.trouble.hook = count
+    await rig.run()
+    assert most_hidden == 3
+
+
+@in_warped_time
+async def test_one_empty_look_is_not_believed() -> None:
+    """SQS may say once that there is nothing, and count nothing, though there is something."""
+    rig = TileRig(tiles=1)
+    await rig.fill()
+    lease, depth = rig.upload.lease, rig.upload.depth
+
+    async def nothing_at_first(most: int, *, wait_s: float, lease_s: float) -> list[Lease]:
+        first = rig.trouble.tried["lease", None] == 1
+        return [] if first else await lease(most, wait_s=wait_s, lease_s=lease_s)
+
+    async def none_at_first() -> Depth:
+        return Depth(0, 0, 0) if rig.trouble.tried["lease", None] <= 1 else await depth()
+
+    rig.upload.lease, rig.upload.depth = nothing_at_first, none_at_first  # type: ignore[method-assign]
+    assert await rig.pipeline().run() is End.DRAINED
+    assert rig.deleted == {0}
+
+
+@in_warped_time
+async def test_what_another_client_holds_is_waited_for_and_done_when_it_dies() -> None:
+    rig = TileRig()
+    await rig.fill()
+    others = await rig.upload.lease(2, wait_s=0, lease_s=100)
+    assert len(others) == 2
+    assert await rig.pipeline().run() is End.DRAINED
+    assert rig.deleted == ALL
+    assert [event.in_flight for event in rig.of(events.WaitingForOthers)] == [2]
+
+
+@in_warped_time
+async def test_what_another_client_finishes_is_not_done_again() -> None:
+    rig = TileRig()
+    await rig.fill()
+    (theirs,) = await rig.upload.lease(1, wait_s=0, lease_s=150)
+
+    async def other() -> None:
+        await asyncio.sleep(60)
+        await rig.upload.acknowledge(theirs)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(other())
+        ours = group.create_task(rig.pipeline().run())
+    assert ours.result() is End.DRAINED
+    assert rig.stored == {1, 2, 3, 4}
+
+
+@in_warped_time
+async def test_a_stop_finishes_what_is_in_flight_and_leases_nothing_more() -> None:
+    rig = TileRig(tiles=30, tasks=4)
+
+    async def stop_at_once(step: Step, _: int | None) -> None:
+        if step == "read":
+            rig.stop.request() if not rig.stop.draining.is_set() else None
+            await asyncio.sleep(5.0)
+
+    rig.trouble.hook = stop_at_once
+    assert await rig.run() is End.STOPPED
+    assert rig.tally.stored == len(rig.deleted) == len(rig.stored)
+    assert 1 <= rig.tally.stored <= 4
+    assert rig.tally.in_work == 0
+    assert len(rig.of(events.Stopping)) == 1
+
+
+@in_warped_time
+async def test_a_stop_waits_no_longer_than_the_grace_period() -> None:
+    rig = TileRig(tiles=30, tasks=4, options=options(grace_s=10.0))
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+
+    async def hang(step: Step, _: int | None) -> None:
+        if step == "put":
+            rig.stop.request() if not rig.stop.draining.is_set() else None
+            await asyncio.sleep(3600)
+
+    rig.trouble.hook = hang
+    assert await rig.run() is End.STOPPED
+    assert loop.time() - began_s < 20
+    assert rig.deleted == set()
+
+
+@in_warped_time
+async def test_a_second_stop_drops_what_is_in_flight() -> None:
+    rig = TileRig(tiles=30, tasks=4, options=options(grace_s=1000.0))
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+
+    async def hang(step: Step, _: int | None) -> None:
+        if step == "put":
+            await asyncio.sleep(3600)
+
+    async def impatient() -> None:
+        await asyncio.sleep(5)
+        rig.stop.request()
+        await asyncio.sleep(5)
+        rig.stop.request()
+
+    rig.trouble.hook = hang
+    async with asyncio.TaskGroup() as group:
+        group.create_task(impatient())
+        run = group.create_task(rig.run())
+    assert run.result() is End.STOPPED
+    assert loop.time() - began_s < 20
+    assert rig.deleted == set()
+
+
+@in_warped_time
+async def test_a_killed_client_is_followed_by_another_and_nothing_is_lost() -> None:
+    rig = TileRig(tiles=12, tasks=3)
+    await rig.fill()
+
+    async def die(step: Step, z: int | None) -> None:
+        if z == 5 and step == "index":
+            raise Killed
+
+    rig.trouble.hook = die
+    with pytest.raises(BaseExceptionGroup):
+        await rig.pipeline().run()
+    assert rig.deleted <= rig.stored & rig.indexed
+    rig.trouble.hook = None
+    rig.new_client()
+    assert await rig.pipeline().run() is End.DRAINED
+    assert rig.deleted == rig.stored == rig.indexed == set(range(12))
+
+
+@in_warped_time
+async def test_when_nothing_at_all_works_it_stops_early() -> None:
+    rig = TileRig(tiles=200, tasks=8, options=options(hopeless_after=10))
+    rig.trouble.add("read", lambda: SourceError("wrong folder"), times=None)
+    assert await rig.run() is End.HOPELESS
+    assert 10 <= len(rig.set_aside) < 40
+    assert rig.deleted == set()
+
+
+@in_warped_time
+async def test_many_failures_among_successes_are_not_hopeless() -> None:
+    rig = TileRig(tiles=60, tasks=8, options=options(hopeless_after=10))
+    for z in range(0, 60, 2):
+        rig.trouble.add("read", lambda: SourceError("missing"), z=z, times=None)
+    assert await rig.run() is End.DRAINED
+    assert rig.set_aside == set(range(0, 60, 2))
+    assert rig.deleted == set(range(1, 60, 2))
+
+
+@in_warped_time
+async def test_refused_keys_are_renewed_and_the_task_goes_on() -> None:
+    rig = TileRig()
+    rig.trouble.add("put", lambda: CredentialsError("ExpiredToken"), z=1, times=2)
+    assert await rig.run() is End.DRAINED
+    assert [str(error) for error in rig.renewed] == ["ExpiredToken"] * 2
+    assert rig.trouble.count("read", 1) == 1, "only the PUT is repeated"
+
+
+@in_warped_time
+async def test_throttling_halves_how_many_puts_are_in_flight() -> None:
+    rig = TileRig(tiles=30)
+    rig.trouble.add("put", lambda: ThrottledError("SlowDown"), times=20)
+    limits: list[int] = []
+
+    async def look(step: Step, _: int | None) -> None:
+        if step == "put":
+            limits.append(rig.limiter.limit)
+
+    rig.trouble.hook = look
+    assert await rig.run() is End.DRAINED
+    assert limits[0] == 64
+    assert 30 <= min(limits) <= 33, "halved once for all that were told so together"
+    assert rig.deleted == set(range(30))
+
+
+@pytest.mark.parametrize("work", [lambda: KeyError("bug"), lambda: ZeroDivisionError("bug")])
+def test_a_bug_of_ours_is_not_hidden_and_deletes_nothing(work: Callable[[], Exception]) -> None:
+    @in_warped_time
+    async def check() -> None:
+        rig = TileRig()
+        rig.trouble.add("put", work, z=2)
+        with pytest.raises(ExceptionGroup):
+            await rig.run()
+        assert 2 not in rig.deleted
+
+    check()
