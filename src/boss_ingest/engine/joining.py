@@ -53,7 +53,10 @@ def keys_of(joined: Joined) -> Keys:
 
 
 def check_same_job(joined: Joined, job: JobFile) -> None:
-    """Refuse a job file that does not describe the job it is to continue. Raises ConfigError."""
+    """Refuse a job file that does not describe the job it is to continue. Raises ConfigError.
+
+    The names of a job that has ended are not always told; then they are not compared.
+    """
     theirs, ours = joined.job, job.database
     compared = [
         ("database.collection", ours.collection, theirs.collection),
@@ -64,7 +67,7 @@ def check_same_job(joined: Joined, job: JobFile) -> None:
     problems = [
         Problem(path, repr(our), f"job {theirs.id} has {their!r}", "give the file the job was made from")
         for path, our, their in compared
-        if our != their
+        if their and our != their
     ]
     if not problems and job.ingest_job.task_count != theirs.tile_count:
         problems.append(
