@@ -44,7 +44,7 @@ def assemble(
     volume = np.zeros((len(parts), *shape), dtype=dtype)
     for sample, files in zip(volume, parts, strict=True):
         for corner, path in files:
-            cuboid = np.frombuffer(blosc.decompress(path.read_bytes()), dtype=dtype).reshape(CUBOID_ZYX)
+            cuboid = np.frombuffer(_decompress(path.read_bytes()), dtype=dtype).reshape(CUBOID_ZYX)
             target, source = [], []
             for low, size, (start, stop) in zip(corner, CUBOID_ZYX, box_zyx, strict=True):
                 first, last = max(low, start), min(low + size, stop)
@@ -52,3 +52,10 @@ def assemble(
                 source.append(slice(first - low, last - low))
             sample[tuple(target)] = cuboid[tuple(source)]
     return compress(volume if with_time else volume[0])
+
+
+def _decompress(buffer: bytes) -> bytes:
+    try:
+        return bytes(blosc.decompress(buffer))
+    except blosc.blosc_extension.error as error:
+        raise ValueError(str(error)) from error

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+blosc.set_releasegil(True)  # or a thread that compresses holds up the event loop
+
 
 @dataclass(frozen=True, slots=True)
 class StagedTile:
