@@ -15,6 +15,7 @@
      │   └─ RefusedError         the service will never accept this request
      └─ TaskError                one task cannot be done; all others go on           3
          ├─ SourceError          the source is not as the job file describes it
+         │   └─ MissingSourceError   it is not there at all
          ├─ PluginError          the plugin's own code failed, hung or died
          └─ MessageError         the queue message makes no sense for this job
 
@@ -187,6 +188,10 @@ class TaskError(IngestError):
 
 class SourceError(TaskError):
     """The source of one task cannot be read as the job file describes it."""
+
+
+class MissingSourceError(SourceError):
+    """The source of one task is not there at all; "missing" in the job file may say what then."""
 
 
 class PluginError(TaskError):

@@ -15,7 +15,7 @@ ROOT = Path(boss_ingest.__file__).parent
 MAY_IMPORT = {
     "cli": {"cli", "engine", "aws", "boss", "plugins", "encode", "config", "local", "errors", "__init__"},
     "engine": {"engine", "aws", "boss", "plugins", "encode", "config", "errors"},
-    "aws": {"aws", "config", "errors"},
+    "aws": {"aws", "config", "errors", "__init__"},
     "boss": {"boss", "config", "errors", "__init__"},
     "plugins": {"plugins", "config", "errors"},
     "encode": {"encode", "config", "errors", "boss.keys"},

@@ -7,20 +7,19 @@ import os
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Self
 
-from .endpoints import Endpoints
-from .keys import Issue, Keyring, Keys
-from .s3 import S3Bucket
-from .session import Session
-from .sqs import SqsIndexQueue, SqsUploadQueue
+from boss_ingest.aws.endpoints import Endpoints
+from boss_ingest.aws.keys import Issue, Keyring, Keys
+from boss_ingest.aws.s3 import S3Bucket
+from boss_ingest.aws.session import Session
+from boss_ingest.aws.sqs import SqsIndexQueue, SqsUploadQueue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from boss_ingest.aws.bucket import Bucket
+    from boss_ingest.aws.queue import IndexQueue, UploadQueue
     from boss_ingest.errors import CredentialsError
-
-    from .bucket import Bucket
-    from .queue import IndexQueue, UploadQueue
 
 __all__ = ["Account", "Issue", "Keys"]
 

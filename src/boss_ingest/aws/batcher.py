@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from .queue import BATCH_BYTES, BATCH_ENTRIES
+from boss_ingest.aws.queue import BATCH_BYTES, BATCH_ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -15,7 +15,7 @@ class Stored:
 
     key: str
     size_bytes: int
-    etag: str                # without quotes; the MD5 of the body, unless the bucket encrypts with KMS
+    etag: str  # without quotes; the MD5 of the body, unless the bucket encrypts with KMS
 
 
 class Bucket(Protocol):

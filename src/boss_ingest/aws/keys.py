@@ -15,9 +15,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from boss_ingest.aws.failures import CLOCK_CODES
 from boss_ingest.errors import GaveUpError, IngestError, TransientError
-
-from .failures import CLOCK_CODES
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

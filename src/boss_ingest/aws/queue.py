@@ -24,11 +24,11 @@ class Lease:
     come back to any client when its time is up.
     """
 
-    message_id: str          # stable over redeliveries of one message
-    receipt: str             # good for this delivery only
+    message_id: str  # stable over redeliveries of one message
+    receipt: str  # good for this delivery only
     body: str
-    deadline_s: float        # on the event loop's clock; counted from before the request, so never late
-    deliveries: int          # 1 the first time, as SQS counts it: approximately
+    deadline_s: float  # on the event loop's clock; counted from before the request, so never late
+    deliveries: int  # 1 the first time, as SQS counts it: approximately
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Depth:
     """How many messages a queue holds, as SQS counts them: approximately, a moment ago."""
 
     visible: int
-    in_flight: int           # leased to somebody
+    in_flight: int  # leased to somebody
     delayed: int
 
     @property

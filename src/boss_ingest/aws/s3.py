@@ -13,11 +13,10 @@ import hashlib
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from boss_ingest.aws.body import MemoryBody
+from boss_ingest.aws.bucket import Stored
+from boss_ingest.aws.failures import told_as_ours
 from boss_ingest.errors import RefusedError, TransientError
-
-from .body import MemoryBody
-from .bucket import Stored
-from .failures import told_as_ours
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,17 +17,16 @@ from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
 
 from boss_ingest import __version__
+from boss_ingest.aws.s3 import send_at_once
+from boss_ingest.aws.sqs import refuse_garbage
 from boss_ingest.errors import UsageError
-
-from .s3 import send_at_once
-from .sqs import refuse_garbage
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from .endpoints import Endpoints
-    from .keys import Keys
+    from boss_ingest.aws.endpoints import Endpoints
+    from boss_ingest.aws.keys import Keys
 
 _CONNECT_LIMIT_S = 10.0
 _SILENCE_LIMIT_S = 60.0

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.parsers import ResponseParserError
 
+from boss_ingest.aws.batcher import LINGER_S, Batcher
+from boss_ingest.aws.failures import entry_failure, told_as_ours
+from boss_ingest.aws.queue import Depth, Lease, check_lease_request
 from boss_ingest.errors import TransientError
-
-from .batcher import LINGER_S, Batcher
-from .failures import entry_failure, told_as_ours
-from .queue import Depth, Lease, check_lease_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from boss_ingest.cli.connection import connection_options, open_boss, take_connection
-from boss_ingest.cli.known_job import base_url_of
-from boss_ingest.cli.running import run_to_exit, say
+from boss_ingest.cli.known_job import known_job
+from boss_ingest.cli.running import ask, run_to_exit, say
 
 if TYPE_CHECKING:
     from boss_ingest.engine.stop import Stop
@@ -23,13 +23,12 @@ def cancel(job_id: int, yes: bool, **options: Any) -> None:
     connection = take_connection(options)
 
     async def work(stop: Stop) -> int:
-        async with open_boss(connection, base_url_of(job_id, connection), say=say) as boss:
+        there, _ = known_job(job_id, connection)
+        async with open_boss(there, there.base_url(), say=say) as boss:
             status = await stop.unless(boss.status(job_id))
             if not yes:
                 left = f"{status.visible} of {status.total} tasks are still in its queue"
-                click.confirm(
-                    f"Job {job_id} is {status.state.name}; {left}. Cancel it?", abort=True, err=True
-                )
+                ask(f"Job {job_id} is {status.state.name}; {left}. Cancel it?", default=False)
             await stop.unless(boss.cancel(job_id))
         click.echo(f"job {job_id} is cancelled")
         return 0

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from boss_ingest.cli.connection import connection_options, open_boss, take_connection
-from boss_ingest.cli.known_job import base_url_of
-from boss_ingest.cli.progress import PROGRESS, watch
+from boss_ingest.cli.known_job import known_job
+from boss_ingest.cli.progress import watch
 from boss_ingest.cli.running import run_to_exit, say
+from boss_ingest.cli.working import tell_outcome
 
 if TYPE_CHECKING:
     from boss_ingest.engine.stop import Stop
@@ -17,29 +18,37 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--job-id", "-j", type=int, required=True)
-@click.option("--progress", type=click.Choice(PROGRESS), default="auto", show_default=True)
+@click.option(
+    "--progress",
+    type=click.Choice(("lines", "json", "none")),
+    default="lines",
+    show_default=True,
+    help="What happens in plain lines, in JSON lines on standard output, or not at all.",
+)
 @connection_options
 def complete(job_id: int, progress: str, **options: Any) -> None:
     """Ask the Boss to verify a job and finish it, and wait until it has."""
     connection = take_connection(options)
 
     async def work(stop: Stop) -> int:
+        there, _ = known_job(job_id, connection)
         from boss_ingest.engine.finish import finish
         from boss_ingest.engine.options import Options
         from boss_ingest.engine.tally import Tally
         from boss_ingest.errors import ExitCode
 
         async with (
-            open_boss(connection, base_url_of(job_id, connection), say=say) as boss,
+            open_boss(there, there.base_url(), say=say) as boss,
             watch(Tally(), progress, unit="tasks") as observe,
         ):
             done = await finish(
                 boss, job_id, stop=stop, observe=observe, verify_timeout_s=Options().verify_timeout_s
             )
         if done:
-            click.echo(f"job {job_id} is complete")
+            tell_outcome(job_id, ExitCode.COMPLETE, "the job is complete", progress=progress)
             return ExitCode.COMPLETE
-        say(f"job {job_id} still has tasks in its queue: `boss-ingest join --job-id {job_id}` uploads them")
+        why = f"it still has tasks in its queue: `boss-ingest join --job-id {job_id}` uploads them"
+        tell_outcome(job_id, ExitCode.SET_ASIDE, why, progress=progress)
         return ExitCode.SET_ASIDE
 
     run_to_exit(work)

@@ -81,6 +81,7 @@ async def open_boss(
     token = find_token(
         token_file=connection.token_file,
         api_token=connection.api_token,
+        host=base_url,
         env=os.environ,
         home=Path.home(),
         cwd=Path.cwd(),

@@ -11,6 +11,8 @@ from boss_ingest.cli.connection import connection_options, open_boss, take_conne
 from boss_ingest.cli.running import run_to_exit, say
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from boss_ingest.engine.stop import Stop
 
 
@@ -29,14 +31,19 @@ def jobs(as_json: bool, **options: Any) -> None:
             if as_json:
                 click.echo(json.dumps({
                     "id": job.id, "state": job.state.name, "type": job.ingest_type, "channel": channel,
-                    "created": job.created_on, "completed": job.completed_on,
+                    "created": _iso(job.created_on), "completed": _iso(job.completed_on),
                 }))  # fmt: skip
             else:
+                created = f"{job.created_on:%Y-%m-%d %H:%M}" if job.created_on else ""
                 click.echo(
-                    f"{job.id:>8}  {job.state.name:<14}  {job.ingest_type:<10}  {job.created_on}  {channel}"
+                    f"{job.id:>8}  {job.state.name:<14}  {job.ingest_type:<10}  {created:<16}  {channel}"
                 )
         if not found and not as_json:
             click.echo("no jobs")
         return 0
 
     run_to_exit(work)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from boss_ingest.cli.connection import Connection, connection_options, open_boss, take_connection
-from boss_ingest.cli.known_job import records_of
+from boss_ingest.cli.connection import connection_options, open_boss, take_connection
+from boss_ingest.cli.known_job import known_job
 from boss_ingest.cli.logs import log_options, start_log
 from boss_ingest.cli.running import run_to_exit, say
 from boss_ingest.cli.work_options import take_options, work_options
@@ -17,6 +17,7 @@ from boss_ingest.cli.working import Assignment, work_on
 from boss_ingest.errors import UsageError
 
 if TYPE_CHECKING:
+    from boss_ingest.engine.job_record import JobRecord
     from boss_ingest.engine.stop import Stop
 
 
@@ -38,31 +39,25 @@ def join(config: Path | None, job_id: int, **given: Any) -> None:
         from boss_ingest.plugins.loading import load_source
 
         log_file = start_log(given["log_file"], given["log_level"])
-        job = load_job_file(config or _recalled(job_id, connection))
+        there, record = known_job(job_id, connection, config=config)
+        job = load_job_file(config or _recalled(job_id, record))
         source = load_source(job, builtin_only=given.pop("builtin_plugins_only"))
         assignment = Assignment(
-            job, source, take_options(given), given["progress"], connection.ca_bundle, log_file
+            job, source, take_options(given), given["progress"], there.ca_bundle, log_file
         )
-        async with open_boss(connection, connection.base_url(job), say=say) as boss:
+        async with open_boss(there, there.base_url(job), say=say) as boss:
             return await work_on(assignment, boss, job_id, stop)
 
     run_to_exit(work)
 
 
-def _recalled(job_id: int, connection: Connection) -> Path:
+def _recalled(job_id: int, record: JobRecord | None) -> Path:
     """The job file this machine made the job from; goes to the directory it was made in."""
-    records = records_of(job_id, connection)
-    if not records:
+    if record is None:
         raise UsageError(
             f"this machine does not know which job file job {job_id} was made from",
             hint=f"name it: boss-ingest join CONFIG --job-id {job_id}",
         )
-    if len({(record.config, record.directory) for record in records}) > 1:
-        files = ", ".join(sorted({record.config for record in records}))
-        raise UsageError(
-            f"this machine made several jobs {job_id}", hint=f"name its job file, one of {files}"
-        )
-    record = records[0]
     say(f"job file: {record.config}")
     if Path.cwd() != Path(record.directory):
         say(f"going on in {record.directory}, where the job was made")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boss_ingest.cli.connection import Connection
@@ -12,25 +14,38 @@ if TYPE_CHECKING:
     from boss_ingest.engine.job_record import JobRecord
 
 
-def records_of(job_id: int, connection: Connection) -> list[JobRecord]:
-    """What this machine remembers of a job, on the Boss the user names or on any."""
+def known_job(
+    job_id: int, connection: Connection, *, config: Path | None = None
+) -> tuple[Connection, JobRecord | None]:
+    """The connection to the Boss that a job is on, and what this machine remembers of the job.
+
+    What the user names (--host, --local, the job file) narrows down which job is meant. Raises UsageError
+    when it could still be one of several.
+    """
     from boss_ingest.engine.job_record import home_dir, recall
 
-    return recall(
-        job_id,
-        home_dir(os.environ),
-        base_url=connection.base_url() if connection.host else "",
-        local=str(connection.local.resolve()) if connection.local else "",
-    )
-
-
-def base_url_of(job_id: int, connection: Connection) -> str:
-    """The Boss that a job without a job file is on. Raises UsageError when that could be several."""
-    records = [record for record in records_of(job_id, connection) if connection.local or not record.local]
-    urls = sorted({record.base_url for record in records})
-    if len(urls) > 1 and not connection.local:
-        raise UsageError(
-            f"this machine made a job {job_id} on {len(urls)} Bosses",
-            hint=f"choose with --host: {', '.join(urls)}",
+    records = [
+        record
+        for record in recall(
+            job_id,
+            home_dir(os.environ),
+            base_url=connection.base_url() if connection.host else "",
+            local=str(connection.local.resolve()) if connection.local else "",
         )
-    return connection.base_url(remembered=urls[0] if urls else "")
+        if (not record.local or Path(record.local).exists())
+        and (config is None or record.config == str(config.resolve()))
+    ]
+    if not records:
+        return connection, None
+    places = {
+        f"--local {record.local}" if record.local else f"--host {record.base_url}" for record in records
+    }
+    if len(places) > 1:
+        raise UsageError(
+            f"this machine made a job {job_id} on {len(places)} Bosses",
+            hint=f"choose one: {', '.join(sorted(places))}",
+        )
+    record = records[0]
+    if record.local:
+        return replace(connection, local=Path(record.local)), record
+    return replace(connection, host=record.base_url), record

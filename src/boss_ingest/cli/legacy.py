@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -60,7 +61,7 @@ def legacy(
 
 
 def _go(ctx: click.Context, command: click.Command, args: list[str], secret: list[str]) -> None:
-    say(f"note: this is now `boss-ingest {' '.join([str(command.name), *args])}`")
+    say(f"note: this is now `boss-ingest {shlex.join([str(command.name), *args])}`")
     assert ctx.parent is not None
     with command.make_context(str(command.name), [*args, *secret], parent=ctx.parent) as inner:
         command.invoke(inner)

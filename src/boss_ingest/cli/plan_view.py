@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 _NAME_WIDTH = 13
 
 
-def plan_text(plan: Plan) -> str:
-    """The whole plan, ready to print."""
+def plan_text(plan: Plan, *, boss: str) -> str:
+    """The whole plan, ready to print; `boss` is the name of the Boss it is for."""
     job, ingest, channel = plan.job, plan.job.ingest_job, plan.destination.channel
     database = job.database
     spans = {"x": ingest.extent.x, "y": ingest.extent.y, "z": ingest.extent.z, "t": ingest.extent.t}
     where = f"{database.collection}/{database.experiment}/{database.channel}"
     rows = [
         ("Job file", str(job.source)),
-        ("Destination", f"{where} ({channel.type}, {channel.datatype}) on {job.backend.host}"),
+        ("Destination", f"{where} ({channel.type}, {channel.datatype}) on {boss}"),
         ("Source", job.processor.class_name),
         *(("", f"code from {path}") for path in plan.source.files if not plan.source.builtin),
         ("Extent", "  ".join(f"{axis} {_span(span)}" for axis, span in spans.items())),

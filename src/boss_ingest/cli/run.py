@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
 from boss_ingest.cli.connection import Connection, connection_options, open_boss, take_connection
 from boss_ingest.cli.logs import log_options, start_log
 from boss_ingest.cli.plan_view import plan_text
-from boss_ingest.cli.running import run_to_exit, say
+from boss_ingest.cli.running import ask, run_to_exit, say
 from boss_ingest.cli.work_options import take_options, work_options
 from boss_ingest.cli.working import Assignment, work_on
 
@@ -38,6 +39,8 @@ def run(config: Path, yes: bool, dry_run: bool, **given: Any) -> None:
     async def work(stop: Stop) -> int:
         from boss_ingest.config.loading import load_job_file
         from boss_ingest.engine.creating import make_channel
+        from boss_ingest.engine.plan import make_plan
+        from boss_ingest.errors import ExitCode
         from boss_ingest.plugins.loading import load_source
 
         assignment_log = start_log(given["log_file"], given["log_level"])
@@ -49,25 +52,23 @@ def run(config: Path, yes: bool, dry_run: bool, **given: Any) -> None:
         async with open_boss(connection, connection.base_url(job), say=say) as boss:
             if connection.local is not None:
                 await make_channel(job, source, boss)
-            if not await _agreed(assignment, boss, yes=yes, dry_run=dry_run):
-                return 0
+            plan = await make_plan(job, source, boss, assignment.options)
+            say(plan_text(plan, boss=_name_of(boss, connection)))
+            if dry_run:
+                return plan.rehearsal.exit_code if plan.rehearsal else ExitCode.COMPLETE
+            if not yes:
+                question = "Start?" if plan.rehearsal is None else "Start all the same?"
+                ask(question, default=plan.rehearsal is None)
             job_id = await _create(assignment, boss, connection, stop)
             return await work_on(assignment, boss, job_id, stop)
 
     run_to_exit(work)
 
 
-async def _agreed(assignment: Assignment, boss: BossClient, *, yes: bool, dry_run: bool) -> bool:
-    from boss_ingest.engine.plan import make_plan
-
-    plan = await make_plan(assignment.job, assignment.source, boss, assignment.options)
-    say(plan_text(plan))
-    if dry_run:
-        return False
-    if not yes:
-        question = "Start?" if plan.rehearsal is None else "Start all the same?"
-        click.confirm(question, default=plan.rehearsal is None, abort=True, err=True)
-    return True
+def _name_of(boss: BossClient, connection: Connection) -> str:
+    if connection.local is not None:
+        return f"the local Boss in {connection.local}"
+    return urlsplit(boss.base_url).netloc
 
 
 async def _create(assignment: Assignment, boss: BossClient, connection: Connection, stop: Stop) -> int:

@@ -7,18 +7,21 @@ import logging
 import signal
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from boss_ingest import __version__
-from boss_ingest.errors import ExitCode, IngestError
+from boss_ingest.errors import ExitCode, IngestError, StopRequestedError, UsageError
 
 if TYPE_CHECKING:
     from boss_ingest.engine.stop import Stop
 
 log = logging.getLogger(__name__)
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def say(text: str) -> None:
@@ -26,10 +29,41 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
+def ask(question: str, *, default: bool) -> None:
+    """Ask a person; returns when they agree.
+
+    Raises click.Abort when they don't, or press Ctrl-C; UsageError when nobody is there to answer.
+    """
+    try:
+        with _signals_interrupt():
+            click.confirm(question, default=default, abort=True, err=True)
+    except click.Abort as error:
+        if isinstance(error.__context__, EOFError) and not sys.stdin.isatty():
+            say("")
+            raise UsageError("nobody is there to answer", hint="--yes says yes beforehand") from None
+        raise
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """Let signals interrupt what blocks the event loop, which would else see them only afterwards."""
+    wakeup = signal.set_wakeup_fd(-1)
+    handlers = {number: signal.signal(number, signal.default_int_handler) for number in _STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup)
+
+
 def run_to_exit(work: Callable[[Stop], Awaitable[int]]) -> None:
     """Run to the end and leave the process with the exit code; no bare exception gets past here."""
     try:
         code = asyncio.run(_stoppable(work))
+    except StopRequestedError as error:
+        say(f"stopped: {error}")
+        code = error.exit_code
     except IngestError as error:
         log.info("ended by %s", type(error).__name__, exc_info=error)
         say(click.style("error: ", fg="red", bold=True) + str(error))
@@ -68,7 +102,7 @@ async def _stoppable(work: Callable[[Stop], Awaitable[int]]) -> int:
         else:
             say("stopping: finishing what is in flight; once more to stop at once")
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _STOP_SIGNALS:
         try:
             loop.add_signal_handler(number, asked)
         except NotImplementedError:  # Windows

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from boss_ingest.cli.connection import connection_options, open_boss, take_connection
-from boss_ingest.cli.known_job import base_url_of
+from boss_ingest.cli.known_job import known_job
 from boss_ingest.cli.running import run_to_exit, say
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ def status(job_id: int, as_json: bool, **options: Any) -> None:
     connection = take_connection(options)
 
     async def work(stop: Stop) -> int:
-        async with open_boss(connection, base_url_of(job_id, connection), say=say) as boss:
+        there, _ = known_job(job_id, connection)
+        async with open_boss(there, there.base_url(), say=say) as boss:
             found = await stop.unless(boss.status(job_id))
         if as_json:
             click.echo(json.dumps({

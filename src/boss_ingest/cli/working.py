@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,30 +47,39 @@ async def work_on(assignment: Assignment, boss: BossClient, job_id: int, stop: S
         async with watch(tally, assignment.progress, unit=unit) as observe:
             work = Work(assignment.job, assignment.source, assignment.options, tally, observe, stop)
             outcome = await ingest(work, boss, job_id, ca_bundle=assignment.ca_bundle)
+    except asyncio.CancelledError:
+        say(f"job {job_id} is not finished: go on with `boss-ingest join --job-id {job_id}`")
+        raise
     finally:
         _summarise(assignment, tally, unit)
-    if assignment.progress == "json":
-        click.echo(json.dumps({"event": "Outcome", "job_id": job_id, "exit_code": outcome.exit_code,
-                               "why": outcome.why}))  # fmt: skip
-    else:
-        click.echo(f"job {job_id}: {outcome.why}")
+    tell_outcome(job_id, outcome.exit_code, outcome.why, progress=assignment.progress)
     if tally.set_aside:
         say(f"what was set aside is still in the queue: mend it and `boss-ingest join --job-id {job_id}`")
     return outcome.exit_code
 
 
+def tell_outcome(job_id: int, exit_code: int, why: str, *, progress: str) -> None:
+    """The last line of standard output: how the work on a job ended."""
+    if progress == "json":
+        click.echo(json.dumps({"event": "Outcome", "job_id": job_id, "exit_code": exit_code, "why": why}))
+    else:
+        click.echo(f"job {job_id}: {why}")
+
+
 def _summarise(assignment: Assignment, tally: Tally, unit: str) -> None:
-    amount = f"{count(tally.stored)} {unit}, {count(tally.objects)} objects, {size(tally.stored_bytes)}"
+    objects = "" if unit == "tiles" else f" as {count(tally.objects)} cuboids"
+    amount = f"{count(tally.stored)} {unit}{objects}, {size(tally.stored_bytes)}"
+    asides = [
+        (tally.passed_through, f"{unit} byte for byte as they were"),
+        (tally.skipped_outside, "cuboids outside the extent left alone"),
+        (tally.substituted, "made up, as the job file asks"),
+        (tally.left_out, "left out, as the job file asks"),
+        (tally.retries, "retries"),
+    ]
     parts = [f"stored here: {amount} in {duration(tally.elapsed_s)}"]
-    if tally.passed_through:
-        parts.append(f"{count(tally.passed_through)} of them byte for byte as they were")
-    if tally.skipped_outside:
-        parts.append(f"{count(tally.skipped_outside)} cuboids outside the extent left alone")
-    if tally.substituted:
-        parts.append(f"{count(tally.substituted)} made up, as the job file asks")
-    if tally.retries:
-        parts.append(f"{count(tally.retries)} retries")
-    say("; ".join(parts))
+    parts += [f"{count(number)} {words}" for number, words in asides if number]
+    if tally.objects:
+        say("; ".join(parts))
     if tally.set_aside:
         say(f"set aside: {count(len(tally.set_aside))} {unit}")
         for event in list(tally.set_aside.values())[:10]:

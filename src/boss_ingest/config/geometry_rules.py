@@ -97,19 +97,17 @@ def _aligned(axis: str, span: Span, unit: int, rule: str) -> Iterator[Problem]:
 def _of_edges(geometry: Geometry) -> Iterator[str]:
     """A cuboid is replaced whole: what the job's edge does not fill is zero afterwards."""
     kind, sizes = geometry.block
+    zeroed = []
     for axis, unit in _CUBOID.items():
         span, size = geometry.spans[axis], sizes[axis]
         end = _up(span.stop, _up(size, unit) if kind == "tile_size" else unit)
         if span.stop < end:
-            yield (
-                f"ingest_job.extent.{axis} stops at {span.stop}, inside a cuboid: what the channel may "
-                f"already hold from {axis} = {span.stop} to {end} is replaced with zeros"
-            )
-        if kind == "chunk_size" and span.start % size:
-            yield (
-                f"ingest_job.extent.{axis} starts at {span.start}, no multiple of chunk_size.{axis} "
-                f"({size}): a chunk processor that takes index × chunk size for its place reads wrong voxels"
-            )
+            zeroed.append(f"{axis} = {span.stop} to {end}")
+    if zeroed:
+        yield (
+            "the extent stops inside cuboids, which are replaced whole: what the channel may already hold "
+            f"in {', '.join(zeroed)} becomes zero"
+        )
 
 
 def _of_amounts(geometry: Geometry) -> Iterator[str]:

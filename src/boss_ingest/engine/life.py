@@ -40,6 +40,16 @@ async def ingest(work: Work, boss: BossClient, job_id: int, *, ca_bundle: Path |
     Raises any IngestError that ends the run; its `exit_code` is the process's. Whatever happens,
     what was not stored is still in the queue.
     """
+    try:
+        return await _until_it_ends(work, boss, job_id, ca_bundle=ca_bundle)
+    except StopRequestedError as error:
+        raise StopRequestedError(
+            f"job {job_id} is not finished; nothing is lost",
+            hint=f"go on with `boss-ingest join --job-id {job_id}`",
+        ) from error
+
+
+async def _until_it_ends(work: Work, boss: BossClient, job_id: int, *, ca_bundle: Path | None) -> Outcome:
     while True:
         joined = await join_when_ready(boss, job_id, stop=work.stop, observe=work.observe)
         check_same_job(joined, work.job)
@@ -68,8 +78,8 @@ async def _upload_and_finish(
             work.observe(events.Uploading(job_id, joined.job.tile_count))
             try:
                 end = await pipeline.run()
-            except QueueGoneError as error:
-                return await _after_queue_gone(work, boss, job_id, error)
+            except (QueueGoneError, JobGoneError) as error:
+                return await _after_the_end(work, boss, job_id, error)
             if outcome := _not_to_be_completed(work, job_id, end):
                 return outcome
             work.observe(events.Drained(job_id))
@@ -106,13 +116,13 @@ def _issuer(boss: BossClient, joined: Joined) -> Callable[[], Awaitable[Keys]]:
     return issue
 
 
-async def _after_queue_gone(work: Work, boss: BossClient, job_id: int, error: IngestError) -> Outcome:
-    """The queue goes away when somebody else completes the job, or cancels it."""
-    status = await boss.status(job_id)
-    if status.state is JobState.COMPLETE:
+async def _after_the_end(work: Work, boss: BossClient, job_id: int, error: IngestError) -> Outcome:
+    """Queue and keys go away when somebody else completes the job, or cancels it."""
+    state = (await boss.status(job_id)).state
+    if state in {JobState.COMPLETE, JobState.COMPLETING} and await finish_job(work, boss, job_id):
         return _complete(work, job_id)
     raise JobGoneError(
-        f"job {job_id} has no queue any more and is {status.state.name}",
+        f"job {job_id} has no queue any more and is {state.name}",
         hint="if nobody cancelled it, ask whoever runs the Boss; a new job is made by `boss-ingest run`",
     ) from error
 
@@ -121,16 +131,14 @@ def _not_to_be_completed(work: Work, job_id: int, end: End) -> Outcome | None:
     """How the run ends when the pipeline's end is not the way to completion."""
     left = len(work.tally.set_aside)
     if end is End.STOPPED:
-        raise StopRequestedError(
-            f"stopped with job {job_id} unfinished; nothing is lost",
-            hint=f"go on with `boss-ingest join --job-id {job_id}`",
-        )
+        raise StopRequestedError("stopped while uploading")
     if end is End.HOPELESS:
         return Outcome(job_id, ExitCode.SET_ASIDE, f"stopped: all of the first {left} tasks failed")
     if left:
         return Outcome(job_id, ExitCode.SET_ASIDE, f"{left} tasks were set aside; the job is not completed")
     if work.options.manual_complete:
-        return Outcome(job_id, ExitCode.COMPLETE, "everything is uploaded; completing is left to you")
+        how = f"`boss-ingest complete --job-id {job_id}` does the rest"
+        return Outcome(job_id, ExitCode.COMPLETE, f"everything is uploaded; {how}")
     return None
 
 

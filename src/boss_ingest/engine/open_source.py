@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
 from boss_ingest.config.job_file import JobFile
 from boss_ingest.encode.pool import WorkerPool
 from boss_ingest.engine import worker
+from boss_ingest.engine.missing import ForgivingChunks, ZeroTiles, missing_of
 from boss_ingest.engine.options import Options
 from boss_ingest.engine.sources import (
     ChunkForm,
@@ -19,18 +19,21 @@ from boss_ingest.engine.sources import (
     ReaderTiles,
     TileForm,
     TileSource,
+    others_code,
 )
+from boss_ingest.errors import ConfigError, TaskError
 from boss_ingest.plugins.loading import LoadedSource
 from boss_ingest.plugins.reader import ChunkReader, Setup, TileReader
 
 
-def setup_of(job: JobFile) -> Setup:
+def setup_of(job: JobFile, *, cache_bytes: int = 0) -> Setup:
     """What a plugin is told when it starts: its params, the path processor's, and the job as written."""
     return Setup(
         path_params=job.path_processor.params if job.path_processor else {},
         params=job.processor.params,
         ingest_job=job.ingest_job.raw,
         job_dir=job.source.parent,
+        cache_bytes=cache_bytes,
     )
 
 
@@ -42,11 +45,14 @@ async def open_tiles(
     assert size is not None
     form = TileForm((size.y, size.x), datatype, pad=_padding(job))
     pool = await stack.enter_async_context(_pool(job, loaded, options))
+    source: TileSource
     if loaded.reader is None:
-        return PluginTiles(form, pool)
-    reader = await _opened(job, loaded, options, stack)
-    assert isinstance(reader, TileReader)
-    return ReaderTiles(reader, form, pool, timeout_s=options.read_timeout_s)
+        source = PluginTiles(form, pool)
+    else:
+        reader = await _opened(job, loaded, options, stack)
+        assert isinstance(reader, TileReader)
+        source = ReaderTiles(reader, form, pool, timeout_s=options.read_timeout_s)
+    return source if missing_of(job.processor.params) == "error" else ZeroTiles(source, form)
 
 
 async def open_chunks(
@@ -62,12 +68,16 @@ async def open_chunks(
     size = job.ingest_job.chunk_size
     assert size is not None
     form = ChunkForm((size.z, size.y, size.x), datatype, channel_type, pad=_padding(job))
+    source: ChunkSource
     if loaded.reader is None:
-        return PluginChunks(form, await stack.enter_async_context(_pool(job, loaded, options)))
-    reader = await _opened(job, loaded, options, stack)
-    assert isinstance(reader, ChunkReader)
-    threads = stack.enter_context(ThreadPoolExecutor(options.workers, "blosc"))
-    return ReaderChunks(reader, form, threads, timeout_s=options.read_timeout_s)
+        source = PluginChunks(form, await stack.enter_async_context(_pool(job, loaded, options)))
+    else:
+        reader = await _opened(job, loaded, options, stack)
+        assert isinstance(reader, ChunkReader)
+        threads = stack.enter_context(ThreadPoolExecutor(options.workers, "blosc"))
+        source = ReaderChunks(reader, form, threads, timeout_s=options.read_timeout_s)
+    missing = missing_of(job.processor.params)
+    return source if missing == "error" else ForgivingChunks(source, form, missing)
 
 
 async def _opened(
@@ -76,8 +86,11 @@ async def _opened(
     assert loaded.reader is not None
     reader = loaded.reader()
     stack.push_async_callback(reader.close)
-    async with asyncio.timeout(options.read_timeout_s):
-        await reader.open(setup_of(job))
+    try:
+        async with others_code("opening the source", timeout_s=options.read_timeout_s):
+            await reader.open(setup_of(job, cache_bytes=options.memory_bytes // 4))
+    except TaskError as error:  # without its source no task of the job can be done
+        raise ConfigError(error.what, hint=error.hint) from error
     return reader
 
 

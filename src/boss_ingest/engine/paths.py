@@ -106,6 +106,7 @@ class ChunkPath:
         source: ChunkSource,
         store: Store,
         tally: Tally,
+        observe: Observer,
         include_outside: bool,
     ) -> None:
         self._facts = facts
@@ -113,6 +114,7 @@ class ChunkPath:
         self._source = source
         self._store = store
         self._tally = tally
+        self._observe = observe
         self._include_outside = include_outside
         self._short_form = compact({"ingest_job": facts.job_id})
 
@@ -144,6 +146,12 @@ class ChunkPath:
     ) -> list[IngestError]:
         chunk = await self._source.read(task)
         failed: list[IngestError] = []
+        if chunk.made_up:
+            self._observe(Substituted(task.key, chunk.made_up))
+        if chunk.left_out:
+            self._tally.left_out += 1
+            return failed
+        self._tally.substituted += bool(chunk.made_up)
 
         async def one(cuboid: Cuboid) -> None:
             try:

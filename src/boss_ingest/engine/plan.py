@@ -12,7 +12,7 @@ from boss_ingest.config.job_file import JobFile
 from boss_ingest.config.rules import warnings as file_warnings
 from boss_ingest.engine.options import Options
 from boss_ingest.engine.rehearsal import rehearse
-from boss_ingest.errors import ConfigError, IngestError, Problem
+from boss_ingest.errors import ConfigError, Problem, TaskError
 from boss_ingest.plugins.loading import LoadedSource
 
 
@@ -25,7 +25,7 @@ class Plan:
     source: LoadedSource
     read_bytes: int  # voxels inside the extent, as the channel stores them
     warnings: tuple[str, ...]
-    rehearsal: IngestError | None  # what went wrong when a little of the source was read
+    rehearsal: TaskError | None  # what went wrong when a little of the source was read
 
 
 async def make_plan(job: JobFile, loaded: LoadedSource, boss: BossClient, options: Options) -> Plan:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 from boss_ingest.boss.keys import ChunkKey, LookupIds, TileKey
 from boss_ingest.config.job_file import JobFile
 from boss_ingest.engine.open_source import open_chunks, open_tiles
 from boss_ingest.engine.options import Options
 from boss_ingest.engine.tasks import ChunkTask, TileTask
-from boss_ingest.errors import IngestError
+from boss_ingest.errors import ConfigError, TaskError
 from boss_ingest.plugins.loading import LoadedSource
 
 _ANY = LookupIds(0, 0, 0)
@@ -17,25 +19,39 @@ _ANY = LookupIds(0, 0, 0)
 
 async def rehearse(
     job: JobFile, loaded: LoadedSource, options: Options, *, datatype: str, channel_type: str
-) -> IngestError | None:
+) -> TaskError | None:
     """Read the first and the last tile, or the first chunk, just as the job would.
 
-    Returns the first error met, or None when all of it is as the job file says.
+    Returns what is wrong with one of these, or None when they are as the job file says: others may be
+    better. Raises ConfigError when the source cannot be opened, for then none of it can be read.
     """
     async with AsyncExitStack() as stack:
         try:
-            if job.ingest_job.ingest_type == "tile":
-                tiles = await open_tiles(job, loaded, options, stack, datatype=datatype)
-                for task in _first_and_last_tile(job):
-                    await tiles.read(task)
-            else:
-                chunks = await open_chunks(
-                    job, loaded, options, stack, datatype=datatype, channel_type=channel_type
-                )
-                await chunks.read(_first_chunk(job))
-        except IngestError as error:
+            tries = await _open(job, loaded, options, stack, datatype=datatype, channel_type=channel_type)
+        except TaskError as error:
+            raise ConfigError(f"the source cannot be opened: {error.what}", hint=error.hint) from error
+        try:
+            for read in tries:
+                await read()
+        except TaskError as error:
             return error
     return None
+
+
+async def _open(
+    job: JobFile,
+    loaded: LoadedSource,
+    options: Options,
+    stack: AsyncExitStack,
+    *,
+    datatype: str,
+    channel_type: str,
+) -> list[Callable[[], Awaitable[object]]]:
+    if job.ingest_job.ingest_type == "tile":
+        tiles = await open_tiles(job, loaded, options, stack, datatype=datatype)
+        return [partial(tiles.read, task) for task in _first_and_last_tile(job)]
+    chunks = await open_chunks(job, loaded, options, stack, datatype=datatype, channel_type=channel_type)
+    return [partial(chunks.read, _first_chunk(job))]
 
 
 def _first_and_last_tile(job: JobFile) -> list[TileTask]:

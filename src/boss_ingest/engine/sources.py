@@ -18,7 +18,7 @@ from boss_ingest.encode.tile_image import TileImage, TileSpec, inspect
 from boss_ingest.engine import worker
 from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
 from boss_ingest.errors import IngestError, PluginError
-from boss_ingest.plugins.reader import Box, ChunkReader, Substituted, TileIndex, TileReader
+from boss_ingest.plugins.reader import Box, ChunkReader, TileIndex, TileReader
 
 _ZYX = tuple[int, int, int]
 
@@ -57,7 +57,7 @@ class ReadTile:
     """A tile as the Boss accepts it, and why it was made up ("" when it was read)."""
 
     image: TileImage
-    made_up: str
+    made_up: str = ""
 
 
 class TileSource(Protocol):
@@ -68,7 +68,13 @@ class TileSource(Protocol):
 
 
 class Chunk(Protocol):
-    """A chunk that was read, ready to give its cuboids."""
+    """A chunk that was read, ready to give its cuboids.
+
+    `made_up` tells why it is not what was read ("" when it is); one that is `left_out` has no cuboids.
+    """
+
+    made_up: str
+    left_out: bool
 
     async def body(self, cuboid: Cuboid) -> bytes:
         """The blosc buffer of one cuboid."""
@@ -93,13 +99,12 @@ class ReaderTiles:
     async def read(self, task: TileTask) -> ReadTile:
         """The tile of this task, as the Boss accepts it."""
         index, spec = _tile_index(task), self._form.spec(task)
-        async with _others_code(f"tile {index}", timeout_s=self._timeout_s):
+        async with others_code(f"tile {index}", timeout_s=self._timeout_s):
             name = self._reader.locate(index)
             source = await self._reader.read(index)
-        made_up = source.why if isinstance(source, Substituted) else ""
         if isinstance(source, bytes) and await asyncio.to_thread(inspect, source, spec, name=name):
-            return ReadTile(TileImage(source, passed_through=True), made_up)
-        return ReadTile(await self._pool.call(worker.fit_tile, source, spec, name), made_up)
+            return ReadTile(TileImage(source, passed_through=True))
+        return ReadTile(await self._pool.call(worker.fit_tile, source, spec, name))
 
 
 class PluginTiles:
@@ -111,21 +116,47 @@ class PluginTiles:
 
     async def read(self, task: TileTask) -> ReadTile:
         """The tile of this task, as the Boss accepts it."""
-        return ReadTile(*await self._pool.call(worker.read_tile, _tile_index(task), self._form.spec(task)))
+        return ReadTile(await self._pool.call(worker.read_tile, _tile_index(task), self._form.spec(task)))
 
 
-class _ArrayChunk:
-    def __init__(self, array: NDArray[np.generic], channel_type: str, threads: ThreadPoolExecutor) -> None:
-        self._array = array
+class ArrayChunk:
+    """A chunk in memory; its cuboids are cut and compressed as they are asked for, in `threads`."""
+
+    left_out = False
+
+    def __init__(
+        self,
+        array_zyx: NDArray[np.generic],
+        channel_type: str,
+        threads: ThreadPoolExecutor | None = None,
+        *,
+        made_up: str = "",
+    ) -> None:
+        self._array_zyx = array_zyx
         self._channel_type = channel_type
         self._threads = threads
+        self.made_up = made_up
 
     async def body(self, cuboid: Cuboid) -> bytes:
+        """The blosc buffer of one cuboid."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._compress, cuboid)
 
     def _compress(self, cuboid: Cuboid) -> bytes:
-        return compress(cut(self._array, cuboid.offset_zyx), channel_type=self._channel_type)
+        return compress(cut(self._array_zyx, cuboid.offset_zyx), channel_type=self._channel_type)
+
+
+class LeftOutChunk:
+    """A chunk that is not there and shall not be stored: what the Boss holds in its place stays."""
+
+    left_out = True
+
+    def __init__(self, why: str) -> None:
+        self.made_up = why
+
+    async def body(self, cuboid: Cuboid) -> bytes:
+        """There is none."""
+        raise AssertionError(f"{cuboid.key} was left out")
 
 
 class ReaderChunks:
@@ -142,14 +173,17 @@ class ReaderChunks:
     async def read(self, task: ChunkTask) -> Chunk:
         """The chunk of this task."""
         box = Box(task.origin_zyx, task.stop_zyx)
-        async with _others_code(f"chunk {box}", timeout_s=self._timeout_s):
+        async with others_code(f"chunk {box}", timeout_s=self._timeout_s):
             name = self._reader.locate(box)
             array = await self._reader.read(box)
         checked = await asyncio.to_thread(check_chunk, array, self._form.spec(task), name=name)
-        return _ArrayChunk(checked, self._form.channel_type, self._threads)
+        return ArrayChunk(checked, self._form.channel_type, self._threads)
 
 
 class _FinishedChunk:
+    left_out = False
+    made_up = ""
+
     def __init__(self, cuboids: Sequence[Cuboid], bodies: Sequence[bytes]) -> None:
         self._bodies = dict(zip(cuboids, bodies, strict=True))
 
@@ -179,7 +213,7 @@ def _tile_index(task: TileTask) -> TileIndex:
 
 
 @asynccontextmanager
-async def _others_code(what: str, *, timeout_s: float) -> AsyncIterator[None]:
+async def others_code(what: str, *, timeout_s: float) -> AsyncIterator[None]:
     """Around the calls of a reader, which may be anybody's: whatever it raises harms only this task."""
     try:
         async with asyncio.timeout(timeout_s):

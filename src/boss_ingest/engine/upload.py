@@ -116,6 +116,7 @@ async def _chunk_path(work: Work, joined: Joined, stack: AsyncExitStack, tools: 
         source=source,
         store=tools.store,
         tally=work.tally,
+        observe=work.observe,
         include_outside=work.options.include_outside,
     )
 

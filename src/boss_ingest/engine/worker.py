@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from boss_ingest.encode.cuboid import ChunkSpec, check_chunk, compress, cut
 from boss_ingest.encode.tile_image import TileImage, TileSpec, fit, inspect
 from boss_ingest.plugins.classic import ClassicChunks, ClassicTiles
-from boss_ingest.plugins.reader import Setup, Substituted, TileIndex
+from boss_ingest.plugins.reader import Setup, TileIndex
 
 _ZYX = tuple[int, int, int]
 
@@ -45,15 +45,14 @@ def fit_tile(source: bytes | NDArray[np.generic], spec: TileSpec, name: str) -> 
     return fit(source, spec, name=name)
 
 
-def read_tile(index: TileIndex, spec: TileSpec) -> tuple[TileImage, str]:
-    """The finished tile, and why it was made up ("" when it was not). Raises SourceError and PluginError."""
+def read_tile(index: TileIndex, spec: TileSpec) -> TileImage:
+    """The finished tile. Raises SourceError and PluginError."""
     assert isinstance(_plugins, ClassicTiles)
     path, source = _plugins.read(index)
     name = path or f"tile x={index.x} y={index.y} z={index.z} t={index.t}"
-    made_up = source.why if isinstance(source, Substituted) else ""
     if inspect(source, spec, name=name):
-        return TileImage(bytes(source), passed_through=True), made_up
-    return fit(source, spec, name=name), made_up
+        return TileImage(source, passed_through=True)
+    return fit(source, spec, name=name)
 
 
 def read_chunk(

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boss_ingest.errors import ConfigError, IngestError, PluginError, SourceError
+from boss_ingest.errors import ConfigError, IngestError, MissingSourceError, PluginError, SourceError
 from boss_ingest.plugins import blame
 from boss_ingest.plugins.chunk import TZYX_ORDER, XYZ_ORDER, XYZT_ORDER, ZYX_ORDER
 from boss_ingest.plugins.naming import find_class
-from boss_ingest.plugins.reader import Substituted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +36,7 @@ class ClassicTiles:
         self._path = _Guarded(path_class, setup.path_params, setup.ingest_job, "client.path_processor")
 
     def read(self, index: TileIndex) -> tuple[str, bytes]:
-        """The path and the image file; its bytes are Substituted where a stand-in was asked for.
+        """The path and the image file.
 
         Raises SourceError for what the system could not read, PluginError for the plugin's own faults.
         """
@@ -103,7 +102,8 @@ class _Guarded:
             hint = f"correct {self._file or self._name}"
             raise PluginError(f"{call} returned {error}", hint=hint) from error
         except OSError as error:
-            raise SourceError(
+            kind = MissingSourceError if isinstance(error, FileNotFoundError) else SourceError
+            raise kind(
                 f"{error.filename or path or call} cannot be read: {error.strerror or error}",
                 hint=f"{self._name} tried to, in {blame.place(error, file=self._file)}",
             ) from error
@@ -140,8 +140,7 @@ def _body(result: object) -> bytes:
         if hasattr(result, "close"):
             result.close()
     if isinstance(body, bytes | bytearray):
-        why = getattr(result, "why", None)
-        return Substituted(bytes(body), why) if isinstance(why, str) else bytes(body)
+        return bytes(body)
     raise _WrongResult(f'a file that reads as {type(body).__name__}: open it in mode "rb"')
 
 

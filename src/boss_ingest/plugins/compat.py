@@ -39,7 +39,10 @@ def ours(name: str) -> str:
 
 class _Finder(MetaPathFinder):
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None  # noqa: ARG002
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         if fullname == _ROOT and PathFinder.find_spec(_ROOT) is None:
             return ModuleSpec(_ROOT, _Empty(), is_package=True)

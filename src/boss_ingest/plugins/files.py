@@ -6,7 +6,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from boss_ingest.errors import SourceError
+from boss_ingest.errors import MissingSourceError, SourceError
 
 READ_TIMEOUT_S = 100.0
 """A file that takes longer comes too late for its task anyway, which is leased for less than 180 s."""
@@ -71,7 +71,9 @@ class Folder:
 def unreadable(path: str, error: OSError) -> SourceError:
     """The error for a file the system does not let us read."""
     hint = "check root_dir, base_filename and extension under client.path_processor.params"
-    return SourceError(
+    missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+    kind = MissingSourceError if missing else SourceError
+    return kind(
         f"{path} cannot be read: {error.strerror or error}",
-        hint=hint if isinstance(error, FileNotFoundError) else "",
+        hint=hint if missing else "",
     )

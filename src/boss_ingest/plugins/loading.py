@@ -5,28 +5,21 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from boss_ingest.errors import ConfigError, Problem
 from boss_ingest.plugins import blame, compat
+from boss_ingest.plugins.catalogue import Layout, layouts
 from boss_ingest.plugins.chunk import ChunkProcessor
 from boss_ingest.plugins.naming import find_class
 from boss_ingest.plugins.path import PathProcessor
 from boss_ingest.plugins.reader import ChunkReader, TileReader
-from boss_ingest.plugins.stack import StackReader, ZindexStackPathProcessor, ZindexStackTileProcessor
 from boss_ingest.plugins.tile import TileProcessor
-from boss_ingest.plugins.zarr import ZarrChunkProcessor, ZarrPathProcessor, ZarrReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from boss_ingest.config.job_file import JobFile
-
-_READERS: dict[tuple[type, type], Callable[[], TileReader | ChunkReader]] = {
-    (ZindexStackPathProcessor, ZindexStackTileProcessor): StackReader,
-    (ZarrPathProcessor, ZarrChunkProcessor): ZarrReader,
-}
-"""Pairs of classic classes that an async reader replaces where the job file names just these."""
 
 _CONTRACTS = (PathProcessor, TileProcessor, ChunkProcessor, TileReader, ChunkReader)
 
@@ -57,9 +50,15 @@ def load_source(job: JobFile, *, builtin_only: bool = False) -> LoadedSource:
     section = "client.chunk_processor" if volumetric else "client.tile_processor"
     name = job.processor.class_name
     processor = find_class(name, section=section, builtin_only=builtin_only)
-    _check_kind(processor, name, section, *(
-        (ChunkProcessor, ChunkReader) if volumetric else (TileProcessor, TileReader)
-    ))
+    _check_kind(
+        processor,
+        name,
+        section,
+        *((ChunkProcessor, ChunkReader) if volumetric else (TileProcessor, TileReader)),
+    )
+    known = [layout for layout in layouts() if layout.processor is processor]
+    if known:
+        known[0].params.read(job.processor.params, section=section)
     if issubclass(processor, TileReader | ChunkReader):
         return _loaded(processor, None, name, None, processor)
     if job.path_processor is None:
@@ -71,7 +70,17 @@ def load_source(job: JobFile, *, builtin_only: bool = False) -> LoadedSource:
     path_name = job.path_processor.class_name
     path = find_class(path_name, section="client.path_processor", builtin_only=builtin_only)
     _check_kind(path, path_name, "client.path_processor", PathProcessor)
-    return _loaded(processor, path, name, path_name, _READERS.get((path, processor)))
+    return _loaded(processor, path, name, path_name, _reader_for(path, known, job.path_processor.params))
+
+
+def _reader_for(
+    path: type, known: list[Layout], path_params: Mapping[str, Any]
+) -> type[TileReader] | type[ChunkReader] | None:
+    """The async reader that takes the place of the two, where the job file names a pair that has one."""
+    declared = next((each.path_params for each in layouts() if each.path is path and each.path_params), None)
+    if declared is not None:
+        declared.read(path_params, section="client.path_processor")
+    return next((layout.reader for layout in known if layout.path is path), None)
 
 
 def _loaded(

@@ -10,18 +10,7 @@ from pathlib import Path
 
 from boss_ingest.errors import ConfigError, Problem
 from boss_ingest.plugins import blame, compat
-
-BUILTIN = (
-    "path.TestPathProcessor",
-    "path.TestPassThroughPathProcessor",
-    "tile.TestTileProcessor",
-    "tile.TestRandomTileProcessor",
-    "stack.ZindexStackPathProcessor",
-    "stack.ZindexStackTileProcessor",
-    "zarr.ZarrPathProcessor",
-    "zarr.ZarrChunkProcessor",
-)
-"""Our own classes, below `ingestclient.plugins` or `boss_ingest.plugins` alike."""
+from boss_ingest.plugins.catalogue import builtin_classes
 
 _NOT_YET = ("catmaid", "multipage_tiff", "hdf5", "intern", "cloudvolume")
 """Layouts of the original client that this version does not read."""
@@ -58,14 +47,13 @@ def find_class(dotted: str, *, section: str, builtin_only: bool = False) -> type
 
 
 def _builtin(dotted: str, short: str, section: str) -> type:
-    if short in BUILTIN:
-        module, _, name = short.rpartition(".")
-        found: type = getattr(importlib.import_module(f"{compat.OURS}.{module}"), name)
-        return found
+    known = builtin_classes()
+    if short in known:
+        return known[short]
     layout = short.partition(".")[0]
     if layout in _NOT_YET:
         rule = f"the layout {layout!r} of the original client is not supported by this version yet"
-        raise _unknown(dotted, section, rule, f"there are {', '.join(BUILTIN)}")
+        raise _unknown(dotted, section, rule, f"there are {', '.join(known)}")
     raise _unknown(dotted, section, "there is no such class")
 
 
@@ -92,7 +80,8 @@ def _imported(module_name: str, dotted: str, section: str) -> object:
 def _unknown(dotted: str, section: str, rule: str, fix: str = "") -> ConfigError:
     if not fix:
         short = compat.ours(dotted).removeprefix(f"{compat.OURS}.")
-        near = difflib.get_close_matches(short, BUILTIN, n=1, cutoff=0.7)
-        fix = f"did you mean {compat.THEIRS}.{near[0]}?" if near else f"built in are {', '.join(BUILTIN)}"
+        known = builtin_classes()
+        near = difflib.get_close_matches(short, known, n=1, cutoff=0.7)
+        fix = f"did you mean {compat.THEIRS}.{near[0]}?" if near else f"built in are {', '.join(known)}"
     problem = Problem(f"{section}.class", dotted, rule, fix)
     return ConfigError(f"the plugin {dotted} cannot be loaded", problems=(problem,))

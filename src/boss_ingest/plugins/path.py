@@ -41,7 +41,7 @@ class TestPathProcessor(PathProcessor):
 
     def setup(self, parameters: dict[str, Any]) -> None:
         """Write the sample: a diagonal gradient, 8-bit PNG, removed when the processor goes."""
-        from PIL import Image  # noqa: PLC0415 - only who uses this needs it
+        from PIL import Image
 
         self.parameters = parameters
         size = parameters["ingest_job"]["tile_size"]
@@ -50,7 +50,7 @@ class TestPathProcessor(PathProcessor):
         self._sample = Path(folder, "sample.png")
         Image.linear_gradient("L").rotate(45).resize((size["x"], size["y"])).save(self._sample)
 
-    def process(self, x_index: int, y_index: int, z_index: int, t_index: int | None = None) -> str:  # noqa: ARG002
+    def process(self, x_index: int, y_index: int, z_index: int, t_index: int | None = None) -> str:
         """The sample's path, whatever the indices."""
         return str(self._sample)
 
@@ -64,6 +64,6 @@ class TestPassThroughPathProcessor(PathProcessor):
         """Keep the parameters."""
         self.parameters = parameters
 
-    def process(self, x_index: int, y_index: int, z_index: int, t_index: int | None = None) -> str:  # noqa: ARG002
+    def process(self, x_index: int, y_index: int, z_index: int, t_index: int | None = None) -> str:
         """The empty path."""
         return ""

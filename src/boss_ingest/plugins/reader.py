@@ -53,6 +53,7 @@ class Setup:
     params: Mapping[str, Any]
     ingest_job: Mapping[str, Any]
     job_dir: Path
+    cache_bytes: int = 256 << 20  # what a reader may keep of decoded blocks and open files
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +65,6 @@ class SourceInfo:
     where: str
 
 
-class Substituted(bytes):
-    """An image that stands in for one that could not be read, because the user asked for that by name.
-
-    `why` tells what was missing. Whoever stores it counts and reports it. Survives pickling.
-    """
-
-    why: str
-
-    def __new__(cls, body: bytes, why: str) -> Substituted:
-        """The encoded image, and what it stands in for."""
-        self = super().__new__(cls, body)
-        self.why = why
-        return self
-
-    def __getnewargs__(self) -> tuple[bytes, str]:  # type: ignore[override]  # bytes has one argument, this has two
-        return bytes(self), self.why
-
-
 class TileReader(ABC):
     """Reads tiles. `open` once, then any number of reads at the same time, then `close`."""
 
@@ -91,7 +74,10 @@ class TileReader(ABC):
 
     @abstractmethod
     async def read(self, index: TileIndex) -> bytes | NDArray[Any]:
-        """One image file as it is, or an array (yx). Raises SourceError naming the file."""
+        """One image file as it is, or an array (yx). Raises SourceError naming the file.
+
+        A MissingSourceError where there is nothing to read: the job file may allow for that.
+        """
 
     @abstractmethod
     async def describe(self) -> SourceInfo:
@@ -115,7 +101,10 @@ class ChunkReader(ABC):
 
     @abstractmethod
     async def read(self, box: Box) -> NDArray[Any]:
-        """An array (zyx) of just the box's shape. Raises SourceError, also when the box leaves the source."""
+        """An array (zyx) of just the box's shape. Raises SourceError, also when the box leaves the source.
+
+        A MissingSourceError where there is nothing to read: the job file may allow for that.
+        """
 
     @abstractmethod
     async def describe(self) -> SourceInfo:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import Field, model_validator
 
 from boss_ingest.errors import SourceError
+from boss_ingest.plugins.catalogue import Layout
 from boss_ingest.plugins.files import Folder
-from boss_ingest.plugins.params import Params
+from boss_ingest.plugins.params import Params, TileParams
 from boss_ingest.plugins.path import PathProcessor
-from boss_ingest.plugins.reader import Setup, SourceInfo, Substituted, TileIndex, TileReader
+from boss_ingest.plugins.reader import Setup, SourceInfo, TileIndex, TileReader
 from boss_ingest.plugins.template import fill
 from boss_ingest.plugins.tile import TileProcessor
 
@@ -24,8 +27,32 @@ if TYPE_CHECKING:
 _DTYPES = {"1": "uint8", "L": "uint8", "P": "uint8", "I;16": "uint16", "I;16B": "uint16", "I": "int32"}
 
 
+class StackPathParams(Params):
+    """Where the files are and how they are named."""
+
+    root_dir: str = Field(description="the folder all files are in")
+    base_filename: str = Field(description="a template, such as section<p:4>_y<y>_x<x>")
+    extension: str = Field(description="of the files, without the dot")
+    allow_outside_root: bool = Field(False, description="also read files that links or .. lead to")
+
+    @model_validator(mode="after")
+    def _stays_inside(self) -> Self:
+        name = Path(f"{self.base_filename}.{self.extension}")
+        if not self.allow_outside_root and (name.is_absolute() or ".." in name.parts):
+            raise ValueError('base_filename must stay inside root_dir, or "allow_outside_root" be true')
+        return self
+
+
+class StackTileParams(TileParams):
+    """How the files are read."""
+
+    extension: str = Field("", description="not used any more: files are recognised by what is in them")
+    filesystem: Literal["local"] = Field("local", description="where the files are")
+    fail_gracefully: bool = Field(False, description='the same as "missing": "zeros"')
+
+
 class ZindexStackPathProcessor(PathProcessor):
-    """Names a file by its slice. Params: root_dir, base_filename, extension, allow_outside_root (false)."""
+    """Names a file by its slice: see StackPathParams."""
 
     def setup(self, parameters: dict[str, Any]) -> None:
         """Raises ConfigError for params that cannot be."""
@@ -40,35 +67,23 @@ class ZindexStackPathProcessor(PathProcessor):
 
 
 class ZindexStackTileProcessor(TileProcessor):
-    """Opens that file. Params: filesystem ("local"), fail_gracefully (false), extension (not used any more).
-
-    The file is handed on as it is, whatever its size or format. With fail_gracefully, a file that
-    cannot be opened is replaced by zeros of the tile's shape, marked as such: see Substituted.
-    """
+    """Opens that file, and hands it on as it is, whatever its size or format: see StackTileParams."""
 
     def setup(self, parameters: dict[str, Any]) -> None:
         """Raises ConfigError for params that cannot be."""
         self.parameters = parameters
-        self._missing = _Missing(parameters, parameters["ingest_job"])
+        StackTileParams.read(parameters, section="client.tile_processor")
 
     def process(
-        self, file_path: str, x_index: int, y_index: int, z_index: int, t_index: int | None = 0  # noqa: ARG002
+        self,
+        file_path: str,
+        x_index: int,
+        y_index: int,
+        z_index: int,
+        t_index: int | None = 0,
     ) -> IO[bytes]:
         """The open file. Raises OSError."""
-        try:
-            return Path(file_path).open("rb")
-        except OSError as error:
-            if not self._missing.substitute:
-                raise
-            return SubstitutedHandle(self._missing.zeros(f"{file_path}: {error.strerror}"))
-
-
-class SubstitutedHandle(io.BytesIO):
-    """An open Substituted: what a classic processor returns in place of a file that isn't there."""
-
-    def __init__(self, image: Substituted) -> None:
-        super().__init__(image)
-        self.why = image.why
+        return Path(file_path).open("rb")
 
 
 class StackReader(TileReader):
@@ -77,19 +92,13 @@ class StackReader(TileReader):
     async def open(self, setup: Setup) -> None:
         """Check the params; looks at no file. Raises ConfigError."""
         self._names = _Names(setup.path_params, setup.ingest_job)
-        self._missing = _Missing(setup.params, setup.ingest_job)
+        StackTileParams.read(setup.params, section="client.tile_processor")
         size = setup.ingest_job["tile_size"]
         self._most_bytes = (64 << 20) + 32 * size["x"] * size["y"]
 
     async def read(self, index: TileIndex) -> bytes:
-        """The bytes of the file, or Substituted. Raises SourceError."""
-        path = self.locate(index)
-        try:
-            return await self._names.folder.read(path, most_bytes=self._most_bytes)
-        except SourceError as error:
-            if self._missing.substitute and isinstance(error.__cause__, OSError):
-                return self._missing.zeros(error.what)
-            raise
+        """The bytes of the file. Raises SourceError, MissingSourceError."""
+        return await self._names.folder.read(self.locate(index), most_bytes=self._most_bytes)
 
     def locate(self, index: TileIndex) -> str:
         """The path of the file. Raises SourceError for an index outside of the job."""
@@ -103,7 +112,7 @@ class StackReader(TileReader):
         z_start, _ = self._names.extent_z
         path = self.locate(TileIndex(0, 0, z_start, 0))
         body = await self._names.folder.read(path, most_bytes=self._most_bytes)
-        from PIL import Image  # noqa: PLC0415 - only a description needs it
+        from PIL import Image
 
         try:
             with Image.open(io.BytesIO(body)) as image:
@@ -118,15 +127,9 @@ class StackReader(TileReader):
 
 class _Names:
     def __init__(self, params: Mapping[str, Any], ingest_job: Mapping[str, Any]) -> None:
-        given = Params(params, section="client.path_processor")
-        outside = given.flag("allow_outside_root")
-        self.folder = Folder(given.text("root_dir"), allow_outside=outside)
-        self._template = f"{given.text('base_filename')}.{given.text('extension')}"
-        if not outside and (Path(self._template).is_absolute() or ".." in Path(self._template).parts):
-            given.refuse(
-                "base_filename", "must stay inside root_dir", 'or set "allow_outside_root": true beside it'
-            )
-        given.check()
+        given = StackPathParams.read(params, section="client.path_processor")
+        self.folder = Folder(given.root_dir, allow_outside=given.allow_outside_root)
+        self._template = f"{given.base_filename}.{given.extension}"
         start, stop = ingest_job["extent"]["z"]
         self.extent_z: tuple[int, int] = (start, stop)
 
@@ -139,19 +142,15 @@ class _Names:
         return self.folder.join(fill(self._template, x=x, y=y, z=z))
 
 
-class _Missing:
-    """What becomes of files that cannot be read."""
-
-    def __init__(self, params: Mapping[str, Any], ingest_job: Mapping[str, Any]) -> None:
-        given = Params(params, section="client.tile_processor")
-        given.one_of("filesystem", ("local",), later=("s3", "s3_copy"))
-        self.substitute = given.flag("fail_gracefully")
-        given.check()
-        self._size_xy = ingest_job["tile_size"]["x"], ingest_job["tile_size"]["y"]
-
-    def zeros(self, why: str) -> Substituted:
-        from PIL import Image  # noqa: PLC0415 - only a substitution needs it
-
-        into = io.BytesIO()
-        Image.new("L", self._size_xy).save(into, "PNG")
-        return Substituted(into.getvalue(), why)
+LAYOUTS = (
+    Layout(
+        name="stack.ZindexStackTileProcessor",
+        reads="a folder of images, one file a slice or one a tile: PNG, TIFF, JPEG",
+        processor=ZindexStackTileProcessor,
+        params=StackTileParams,
+        path=ZindexStackPathProcessor,
+        path_params=StackPathParams,
+        reader=StackReader,
+        example="stack.json",
+    ),
+)

@@ -10,6 +10,10 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import IO, Any
 
+from boss_ingest.plugins.catalogue import Layout
+from boss_ingest.plugins.params import TileParams
+from boss_ingest.plugins.path import TestPassThroughPathProcessor, TestPathProcessor
+
 
 class TileProcessor(ABC):
     """Reads one tile. Made without arguments, set up once a worker process, called task after task."""
@@ -37,7 +41,12 @@ class TestTileProcessor(TileProcessor):
         self.parameters = parameters
 
     def process(
-        self, file_path: str, x_index: int, y_index: int, z_index: int, t_index: int | None = 0  # noqa: ARG002
+        self,
+        file_path: str,
+        x_index: int,
+        y_index: int,
+        z_index: int,
+        t_index: int | None = 0,
     ) -> IO[bytes]:
         """The open file."""
         return Path(file_path).open("rb")
@@ -55,13 +64,36 @@ class TestRandomTileProcessor(TileProcessor):
         self._shape_yx = (size["y"], size["x"])
 
     def process(
-        self, file_path: str, x_index: int, y_index: int, z_index: int, t_index: int | None = 0  # noqa: ARG002
+        self,
+        file_path: str,
+        x_index: int,
+        y_index: int,
+        z_index: int,
+        t_index: int | None = 0,
     ) -> IO[bytes]:
         """One tile of noise, shape (tile y, tile x)."""
-        import numpy as np  # noqa: PLC0415 - only who uses this needs it
-        from PIL import Image  # noqa: PLC0415
+        import numpy as np
+        from PIL import Image
 
         noise = np.random.default_rng((x_index, y_index, z_index, t_index or 0))
         into = io.BytesIO()
         Image.fromarray(noise.integers(1, 254, self._shape_yx, dtype=np.uint8)).save(into, "TIFF")
         return into
+
+
+LAYOUTS = (
+    Layout(
+        name="tile.TestTileProcessor",
+        reads="whatever image file its path processor names; for trying things out",
+        processor=TestTileProcessor,
+        params=TileParams,
+        path=TestPathProcessor,
+    ),
+    Layout(
+        name="tile.TestRandomTileProcessor",
+        reads="nothing: makes up tiles of noise, for load tests",
+        processor=TestRandomTileProcessor,
+        params=TileParams,
+        path=TestPassThroughPathProcessor,
+    ),
+)

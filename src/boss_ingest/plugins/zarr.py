@@ -1,8 +1,5 @@
 """Zarr arrays on a local disk, formats 2 and 3, axes z, y, x; read with tensorstore (`boss-ingest[zarr]`).
 
-Params of client.chunk_processor: cloud_path, a folder or file:// URL; volume_name, the array in it; and
-missing_chunks. A Zarr chunk without a file holds the array's fill value: writers leave empty ones out, so
-that is "fill", the default. With "error" it is a SourceError, for arrays that may have been copied in part.
 Leading axes of length 1 (t, channel) are left out.
 """
 
@@ -12,12 +9,15 @@ import asyncio
 import os
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from boss_ingest.errors import ConfigError, SourceError
+from pydantic import Field
+
+from boss_ingest.errors import ConfigError, Problem, SourceError
+from boss_ingest.plugins.catalogue import Layout
 from boss_ingest.plugins.chunk import ZYX_ORDER, ChunkProcessor
-from boss_ingest.plugins.params import Params
+from boss_ingest.plugins.params import ChunkParams, Params
 from boss_ingest.plugins.path import PathProcessor
 from boss_ingest.plugins.reader import Box, ChunkReader, Setup, SourceInfo
 
@@ -35,6 +35,25 @@ OPEN_TIMEOUT_S = 60.0
 READ_TIMEOUT_S = 100.0
 
 
+class ZarrPathParams(Params):
+    """The array may be named here too; it is the chunk processor's params that count."""
+
+    cloud_path: str = Field("", description="not needed here")
+    volume_name: str = Field("", description="not needed here")
+
+
+class ZarrChunkParams(ChunkParams):
+    """Which array."""
+
+    cloud_path: str = Field(description="a folder, or a file:// URL")
+    volume_name: str = Field("", description="the array in that group; empty when it is the folder itself")
+    missing_chunks: Literal["fill", "error"] = Field(
+        "fill",
+        description="a Zarr chunk without a file holds the fill value; "
+        '"error" is for arrays that may have been copied in part',
+    )
+
+
 class ZarrPathProcessor(PathProcessor):
     """Names the array, if told; the chunk processor does not need it."""
 
@@ -42,7 +61,7 @@ class ZarrPathProcessor(PathProcessor):
         """Keep the parameters."""
         self.parameters = parameters
 
-    def process(self, x_index: int, y_index: int, z_index: int, t_index: int | None = None) -> str:  # noqa: ARG002
+    def process(self, x_index: int, y_index: int, z_index: int, t_index: int | None = None) -> str:
         """`cloud_path/volume_name` of the params, as far as they are there."""
         assert self.parameters is not None
         given = (self.parameters.get(key) for key in ("cloud_path", "volume_name"))
@@ -65,7 +84,7 @@ class ZarrChunkProcessor(ChunkProcessor):
             raise _unreadable(self._path, error) from error
         self._array = _three_axes(opened, self._path)
 
-    def process(self, file_path: str, x_index: int, y_index: int, z_index: int) -> tuple[NDArray[Any], int]:  # noqa: ARG002
+    def process(self, file_path: str, x_index: int, y_index: int, z_index: int) -> tuple[NDArray[Any], int]:
         """The voxels (zyx). Raises SourceError, also for a chunk wholly beyond the array."""
         start = [at * size for at, size in zip((z_index, y_index, x_index), self._size_zyx, strict=True)]
         stop = [
@@ -123,19 +142,19 @@ class ZarrReader(ChunkReader):
 
 def _what(params: Mapping[str, Any]) -> tuple[str, bool]:
     """The path of the array, and whether missing chunks hold the fill value."""
-    given = Params(params, section="client.chunk_processor")
-    cloud_path, volume = given.text("cloud_path"), given.text("volume_name", "")
-    url = urlsplit(cloud_path)
+    given = ZarrChunkParams.read(params, section="client.chunk_processor")
+    folder = given.cloud_path
+    url = urlsplit(folder)
     if url.scheme == "file":
-        cloud_path = unquote(url.path)
-    elif url.scheme in ("s3", "gs"):
-        later = f"{url.scheme}:// comes in a later version of boss-ingest"
-        given.refuse("cloud_path", later, "this version reads folders: copy the array to a disk")
-    elif "://" in cloud_path:
-        given.refuse("cloud_path", f"{url.scheme}:// cannot be read", "name a folder, or a file:// URL")
-    fill = given.one_of("missing_chunks", ("fill", "error")) == "fill"
-    given.check()
-    return os.path.join(cloud_path, volume), fill  # noqa: PTH118 - kept as the user wrote it, for messages
+        folder = unquote(url.path)
+    elif "://" in folder:
+        where = "client.chunk_processor.params.cloud_path"
+        rule = f"{url.scheme}:// cannot be read by this version"
+        raise ConfigError(
+            f"the Zarr array {folder} is out of reach",
+            problems=(Problem(where, folder, rule, "name a folder, or a file:// URL"),),
+        )
+    return os.path.join(folder, given.volume_name), given.missing_chunks == "fill"  # noqa: PTH118 - for messages
 
 
 def _driver(path: str) -> str:
@@ -147,7 +166,8 @@ def _driver(path: str) -> str:
     arrays = sorted({found.parent.name for name in _METADATA for found in folder.glob(f"*/{name}")})
     raise SourceError(
         f"there is no Zarr array at {path}",
-        hint=f"{folder} has {', '.join(arrays[:8])}: correct volume_name" if arrays
+        hint=f"{folder} has {', '.join(arrays[:8])}: correct volume_name"
+        if arrays
         else "correct cloud_path and volume_name under client.chunk_processor.params",
     )
 
@@ -196,3 +216,18 @@ def _unreadable(where: str, error: Exception) -> SourceError:
         return SourceError(f"{where} did not answer in time", hint="is the disk or its server overloaded?")
     fact = str(error).split(" [", 1)[0]  # what follows is tensorstore's settings, by the hundred
     return SourceError(f"{where} cannot be read: {fact}")
+
+
+LAYOUTS = (
+    Layout(
+        name="zarr.ZarrChunkProcessor",
+        reads="a Zarr array, format 2 or 3, axes z, y, x, on a local disk",
+        processor=ZarrChunkProcessor,
+        params=ZarrChunkParams,
+        path=ZarrPathProcessor,
+        path_params=ZarrPathParams,
+        reader=ZarrReader,
+        extra="zarr",
+        example="zarr.json",
+    ),
+)

@@ -86,6 +86,9 @@ class Bench:
         bench = self
 
         class Whole:
+            made_up = ""
+            left_out = False
+
             async def body(self, cuboid: Cuboid) -> bytes:
                 return compress(cuboid_of(cuboid), channel_type="image")
 
@@ -101,6 +104,7 @@ class Bench:
             source=Source(),
             store=self.store,
             tally=self.tally,
+            observe=self.events.append,
             include_outside=include_outside,
         )
 

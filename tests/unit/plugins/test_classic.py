@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.unit.plugins import in_worker
 
 from boss_ingest.encode.pool import WorkerPool
-from boss_ingest.errors import ConfigError, PluginError, SourceError
+from boss_ingest.errors import ConfigError, MissingSourceError, PluginError, SourceError
 from boss_ingest.plugins.classic import ClassicChunks, ClassicTiles
-from boss_ingest.plugins.reader import Setup, Substituted, TileIndex
+from boss_ingest.plugins.reader import Setup, TileIndex
+from tests.unit.plugins import in_worker
 
 JOB = {
     "extent": {"x": [0, 6], "y": [0, 4], "z": [0, 20], "t": [0, 1]},
@@ -91,16 +91,14 @@ def test_a_setup_that_fails_is_told_with_its_place(lab):
         ClassicTiles("lab_plugins.LabPath", "lab_plugins.BadSetup", setup())
 
 
-def test_a_lab_class_may_stand_beside_ours_and_substitutes_are_marked(lab):
+def test_a_lab_class_may_stand_beside_ours_and_missing_files_are_told_as_such(lab):
     given = Setup(
         {"root_dir": "/nowhere", "base_filename": "<z>_<y>_<x>", "extension": "png"},
         {"fail_gracefully": True}, JOB, Path(),
     )
     ours = "ingestclient.plugins.stack.ZindexStackTileProcessor"
-    path, body = ClassicTiles("lab_plugins.SubclassedNames", ours, given).read(INDEX)
-    assert path == "/nowhere/7_3_2.png"
-    assert isinstance(body, Substituted)
-    assert path in body.why
+    with pytest.raises(MissingSourceError, match=r"/nowhere/7_3_2\.png"):
+        ClassicTiles("lab_plugins.SubclassedNames", ours, given).read(INDEX)
 
 
 @pytest.mark.parametrize("how", ["zyx", "xyz", "xyzt", "tzyx"])

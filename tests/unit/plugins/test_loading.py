@@ -16,9 +16,18 @@ from boss_ingest.plugins.zarr import ZarrReader
 STACK_PATH, STACK_TILE = "stack.ZindexStackPathProcessor", "stack.ZindexStackTileProcessor"
 
 
-def job(processor, path=f"ingestclient.plugins.{STACK_PATH}", ingest_type="tile"):
+PARAMS = {
+    "ZindexStackPathProcessor": {"root_dir": "slices", "base_filename": "<>", "extension": "png"},
+    "ZarrChunkProcessor": {"cloud_path": "volume.zarr"},
+}
+
+
+def job(processor, path=f"ingestclient.plugins.{STACK_PATH}", ingest_type="tile", **params):
     """As much of a job file as the loader looks at."""
-    refs = [name and SimpleNamespace(class_name=name, params={}) for name in (processor, path)]
+    refs = [
+        name and SimpleNamespace(class_name=name, params=PARAMS.get(name.rpartition(".")[2], {}) | given)
+        for name, given in ((processor, params), (path, {}))
+    ]
     ingest_job = SimpleNamespace(ingest_type=ingest_type)
     return SimpleNamespace(processor=refs[0], path_processor=refs[1], ingest_job=ingest_job)
 
@@ -29,6 +38,14 @@ def test_our_own_pairs_become_async_readers(prefix):
     assert (loaded.kind, loaded.reader, loaded.builtin, loaded.files) == ("async", StackReader, True, ())
     zarr = f"{prefix}.zarr.ZarrChunkProcessor", f"{prefix}.zarr.ZarrPathProcessor", "volumetric"
     assert load_source(job(*zarr)).reader is ZarrReader
+
+
+def test_wrong_and_unknown_params_of_ours_are_told_before_anything_runs():
+    with pytest.raises(ConfigError) as caught:
+        load_source(job(f"ingestclient.plugins.{STACK_TILE}", filesystem="ftp", fail_gracefuly=True))
+    told = {problem.path: str(problem) for problem in caught.value.problems}
+    assert 'must be "local"' in told["client.tile_processor.params.filesystem"].replace("one of ", "")
+    assert 'did you mean "fail_gracefully"?' in told["client.tile_processor.params.fail_gracefuly"]
 
 
 def test_ours_beside_a_lab_class_stays_classic(lab):

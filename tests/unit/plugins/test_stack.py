@@ -1,16 +1,14 @@
 """Stacks of images: the classic classes; the reader stands in tests/contract."""
 
-import io
 import os
-import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from boss_ingest.errors import ConfigError, SourceError
-from boss_ingest.plugins.reader import Setup, Substituted, TileIndex
+from boss_ingest.errors import ConfigError, MissingSourceError, SourceError
+from boss_ingest.plugins.reader import Setup, TileIndex
 from boss_ingest.plugins.stack import StackReader, ZindexStackPathProcessor, ZindexStackTileProcessor
 
 JOB = {
@@ -96,19 +94,13 @@ def test_the_tile_is_the_file_as_it_is(tmp_path):
         assert handle.read() == b"whatever it holds"
 
 
-def test_a_missing_file_is_an_error_unless_zeros_were_asked_for(tmp_path):
-    missing = str(tmp_path / "16.png")
+def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
-        tiles().process(missing, 0, 0, 16, 0)
-    handle = tiles(fail_gracefully=True).process(missing, 0, 0, 16, 0)
-    assert missing in handle.why
-    image = np.asarray(Image.open(handle))
-    assert image.shape == (4, 6)
-    assert not image.any()
+        tiles(fail_gracefully=True).process(str(tmp_path / "16.png"), 0, 0, 16, 0)
 
 
 @pytest.mark.parametrize(
-    ("filesystem", "says"), [("s3", "later version"), ("s3_copy", "later version"), ("ftp", "one of local")]
+    ("filesystem", "says"), [("s3", "must be"), ("s3_copy", "must be"), ("ftp", "must be")]
 )
 def test_other_filesystems_are_refused_by_name(filesystem, says):
     with pytest.raises(ConfigError, match=says):
@@ -122,18 +114,20 @@ async def reader(root, **params):
     return stack
 
 
-async def test_the_reader_marks_what_stands_in_for_a_missing_file(tmp_path):
-    stack = await reader(tmp_path, fail_gracefully=True)
-    body = await stack.read(TileIndex(0, 0, 16, 0))
-    assert isinstance(body, Substituted)
-    assert "16.png" in body.why
-    assert np.asarray(Image.open(io.BytesIO(body))).shape == (4, 6)
+async def test_a_missing_file_is_told_from_one_that_cannot_be_read(tmp_path):
+    stack = await reader(tmp_path)
+    with pytest.raises(MissingSourceError, match=r"16\.png"):
+        await stack.read(TileIndex(0, 0, 16, 0))
+    (tmp_path / "17.png").mkdir()
+    with pytest.raises(SourceError, match=r"17\.png") as caught:
+        await stack.read(TileIndex(0, 0, 17, 0))
+    assert not isinstance(caught.value, MissingSourceError)
 
 
-async def test_the_reader_substitutes_nothing_for_a_link_out_of_the_root(tmp_path):
+async def test_a_link_out_of_the_root_is_not_read(tmp_path):
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "16.png").symlink_to(tmp_path)
-    stack = await reader(tmp_path / "root", fail_gracefully=True)
+    stack = await reader(tmp_path / "root")
     with pytest.raises(SourceError, match="outside"):
         await stack.read(TileIndex(0, 0, 16, 0))
 
@@ -151,8 +145,3 @@ async def test_the_reader_describes_the_first_slice(tmp_path):
     info = await (await reader(tmp_path)).describe()
     assert info.dtype == "uint16"
     assert info.where == str(tmp_path / "16.png")
-
-
-def test_a_substitute_survives_the_way_back_from_a_worker():
-    back = pickle.loads(pickle.dumps(Substituted(b"zeros", "a.png is missing"), protocol=5))
-    assert (type(back), back, back.why) == (Substituted, b"zeros", "a.png is missing")

@@ -1,0 +1,67 @@
+"""What becomes of tasks whose source is not there, where the job file says so by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from boss_ingest.encode.tile_image import fit
+from boss_ingest.engine.sources import (
+    ArrayChunk,
+    Chunk,
+    ChunkForm,
+    ChunkSource,
+    LeftOutChunk,
+    ReadTile,
+    TileForm,
+    TileSource,
+)
+from boss_ingest.engine.tasks import ChunkTask, TileTask
+from boss_ingest.errors import MissingSourceError
+
+Missing = Literal["error", "zeros", "skip"]
+
+
+def missing_of(params: Mapping[str, Any]) -> Missing:
+    """What the params of a processor ask for: `"missing"`, or the older `"fail_gracefully": true`."""
+    asked = params.get("missing", "error")
+    if asked in {"zeros", "skip"}:
+        return "zeros" if asked == "zeros" else "skip"
+    return "zeros" if params.get("fail_gracefully") is True else "error"
+
+
+class ZeroTiles:
+    """A tile source whose missing tiles are zeros, counted and reported as made up."""
+
+    def __init__(self, source: TileSource, form: TileForm) -> None:
+        self._source = source
+        self._form = form
+
+    async def read(self, task: TileTask) -> ReadTile:
+        """The tile of this task, as the Boss accepts it."""
+        try:
+            return await self._source.read(task)
+        except MissingSourceError as error:
+            zeros = np.zeros(self._form.shape_yx, self._form.dtype)
+            return ReadTile(fit(zeros, self._form.spec(task), name=error.what), made_up=error.what)
+
+
+class ForgivingChunks:
+    """A chunk source whose missing chunks are zeros, or are left out; both are counted and reported."""
+
+    def __init__(self, source: ChunkSource, form: ChunkForm, missing: Missing) -> None:
+        self._source = source
+        self._form = form
+        self._missing = missing
+
+    async def read(self, task: ChunkTask) -> Chunk:
+        """The chunk of this task."""
+        try:
+            return await self._source.read(task)
+        except MissingSourceError as error:
+            if self._missing == "skip":
+                return LeftOutChunk(error.what)
+            zeros = np.zeros(task.needed_zyx, self._form.dtype)
+            return ArrayChunk(zeros, self._form.channel_type, made_up=error.what)
