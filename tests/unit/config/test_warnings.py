@@ -55,10 +55,6 @@ def test_the_edge_of_a_volumetric_job_ends_where_its_last_cuboid_ends() -> None:
     assert "extent.x" not in text
 
 
-def test_a_start_inside_a_chunk_is_told_because_classic_plugins_misread_it() -> None:
-    assert "index × chunk size" in told(write(volumetric_job(), "ingest_job.extent.x", [512, 1536]))
-
-
 def test_a_very_large_ingest_mentions_the_group_it_may_need() -> None:
     huge = {"x": [0, 102400], "y": [0, 102400], "z": [0, 3216], "t": [0, 1]}
     assert "bossingest" in told(write(quiet_tile_job(), "ingest_job.extent", huge))
