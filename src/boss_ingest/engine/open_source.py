@@ -88,7 +88,7 @@ async def _opened(
     stack.push_async_callback(reader.close)
     try:
         async with others_code("opening the source", timeout_s=options.read_timeout_s):
-            await reader.open(setup_of(job, cache_bytes=options.memory_bytes // 4))
+            await reader.open(setup_of(job, cache_bytes=options.cache_bytes))
     except TaskError as error:  # without its source no task of the job can be done
         raise ConfigError(error.what, hint=error.hint) from error
     return reader

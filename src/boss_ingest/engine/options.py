@@ -44,3 +44,13 @@ class Options:
     hopeless_after: int = 100  # failed tasks with none stored, before we stop trying
     include_outside: bool = False  # also store cuboids wholly outside the extent
     manual_complete: bool = False
+
+    @property
+    def cache_bytes(self) -> int:
+        """The part of the memory in which a reader may keep decoded blocks for the tasks to come."""
+        return self.memory_bytes // 4
+
+    @property
+    def task_bytes(self) -> int:
+        """The part of the memory for the tasks in work."""
+        return self.memory_bytes - self.cache_bytes

@@ -65,7 +65,7 @@ async def open_pipeline(work: Work, joined: Joined, account: Account) -> AsyncIt
             account.upload_queue(upload_queue),
             path,
             cost_bytes=_cost_bytes(work.job, joined.datatype),
-            room=Room(memory_bytes=options.memory_bytes, tasks=options.concurrency + 4 * options.workers),
+            room=Room(memory_bytes=options.task_bytes, tasks=options.concurrency + 4 * options.workers),
             retry=retry,
             options=options,
             tally=tally,
