@@ -74,6 +74,7 @@ def _summarise(assignment: Assignment, tally: Tally, unit: str) -> None:
         (tally.skipped_outside, "cuboids outside the extent left alone"),
         (tally.substituted, "made up, as the job file asks"),
         (tally.left_out, "left out, as the job file asks"),
+        (tally.converted, f"{unit} with values converted, as the job file asks"),
         (tally.retries, "retries"),
     ]
     parts = [f"stored here: {amount} in {duration(tally.elapsed_s)}"]

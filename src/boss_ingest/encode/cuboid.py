@@ -25,11 +25,13 @@ import numpy as np
 from blosc.blosc_extension import error as BloscError  # noqa: N812 - the extension names it in lower case
 
 from boss_ingest.boss.keys import CUBOID_ZYX
-from boss_ingest.encode.pixels import channel_dtype, lossless
+from boss_ingest.encode.pixels import channel_dtype, to_channel
 from boss_ingest.errors import SourceError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from boss_ingest.encode.conversion import Conversion
 
 _HEADER_BYTES = 16
 
@@ -49,10 +51,19 @@ class ChunkSpec:
     needed_zyx: tuple[int, int, int]
     dtype: str
     pad: bool = False
+    convert: Conversion | None = None
 
 
-def check_chunk(array: NDArray[Any], spec: ChunkSpec, *, name: str) -> NDArray[Any]:
-    """The array (zyx) in the channel's datatype and native byte order, no value changed.
+@dataclass(frozen=True, slots=True)
+class CheckedChunk:
+    """A chunk in the channel's datatype; `converted` when the user's conversion changed values."""
+
+    array_zyx: NDArray[Any]
+    converted: bool
+
+
+def check_chunk(array: NDArray[Any], spec: ChunkSpec, *, name: str) -> CheckedChunk:
+    """The array (zyx) as the channel holds it, no value changed unless `convert` says how.
 
     Raises SourceError when its shape is not what the job needs, or a value does not fit the channel.
     """
@@ -76,7 +87,7 @@ def check_chunk(array: NDArray[Any], spec: ChunkSpec, *, name: str) -> NDArray[A
             hint='set `"pad": true` under client.chunk_processor.params to fill what is missing with zeros,\n'
             "  or correct ingest_job.extent",
         )
-    return lossless(array, spec.dtype, name=name)
+    return CheckedChunk(*to_channel(array, spec.dtype, spec.convert, name=name))
 
 
 def cut(chunk_zyx: NDArray[Any], offset_zyx: tuple[int, int, int]) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from boss_ingest.errors import SourceError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from boss_ingest.encode.conversion import Conversion
 
 CHANNEL_DTYPES = ("uint8", "uint16", "uint64")
 
@@ -24,6 +27,21 @@ def channel_dtype(datatype: str) -> np.dtype[Any]:
     return np.dtype(datatype)
 
 
+def to_channel(
+    array: NDArray[Any], datatype: str, convert: Conversion | None, *, name: str
+) -> tuple[NDArray[Any], bool]:
+    """The array in the channel's `datatype`, and whether values were converted because the user asked.
+
+    Without `convert` nothing but lossless will do. Raises SourceError.
+    """
+    if convert is None:
+        return lossless(array, datatype, name=name), False
+    if convert.scale is None:
+        with suppress(SourceError):
+            return lossless(array, datatype, name=name), False
+    return convert.apply(array, channel_dtype(datatype), name=name), True
+
+
 def lossless(array: NDArray[Any], datatype: str, *, name: str) -> NDArray[Any]:
     """The same values in the channel's `datatype`, native byte order; no copy where none is needed.
 
@@ -34,7 +52,8 @@ def lossless(array: NDArray[Any], datatype: str, *, name: str) -> NDArray[Any]:
     if array.dtype.kind not in "bui":
         raise SourceError(
             f"{name} holds {array.dtype.name} values, the channel holds {datatype}",
-            hint="convert the source to whole numbers yourself, so that the scaling is your choice",
+            hint='set `"convert": {"scale": [low, high]}` or `"convert": "saturate"` under the params of the '
+            "processor,\n  or convert the source to whole numbers yourself",
         )
     if array.size and not np.can_cast(array.dtype, target, "safe"):
         low, high = int(array.min()), int(array.max())
@@ -42,7 +61,8 @@ def lossless(array: NDArray[Any], datatype: str, *, name: str) -> NDArray[Any]:
             raise SourceError(
                 f"{name} has values from {low} to {high}, "
                 f"the channel holds {datatype}: 0 to {np.iinfo(target).max}",
-                hint="convert the source, or ingest into a channel of a wider datatype",
+                hint='ingest into a channel of a wider datatype, or set `"convert": "saturate"` '
+                'or `"convert": {"scale": [low, high]}`\n  under the params of the processor',
             )
     return array.astype(target, copy=False)
 

@@ -14,11 +14,13 @@ import numpy as np
 from PIL import Image
 
 from boss_ingest.encode import decode, png, tiff
-from boss_ingest.encode.pixels import channel_dtype, check_tile_values, lossless
+from boss_ingest.encode.pixels import channel_dtype, check_tile_values, to_channel
 from boss_ingest.errors import SourceError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from boss_ingest.encode.conversion import Conversion
 
 _Z_RLE = 3
 """zlib's run-length strategy: on electron microscopy as small as the default at level 6 and a third
@@ -39,14 +41,19 @@ class TileSpec:
     needed_columns: int
     dtype: str
     pad: bool = False
+    convert: Conversion | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TileImage:
-    """An encoded image of exactly the tile's rows × columns, and whether it is the source's own bytes."""
+    """An encoded image of exactly the tile's rows × columns.
+
+    `passed_through` when it is the source's own bytes, `converted` when the user's conversion changed values.
+    """
 
     body: bytes
     passed_through: bool
+    converted: bool = False
 
 
 def inspect(body: bytes, spec: TileSpec, *, name: str) -> bool:
@@ -66,6 +73,8 @@ def inspect(body: bytes, spec: TileSpec, *, name: str) -> bool:
     if proved is None:
         return False
     _check_size(proved.rows, proved.columns, spec, name=name)
+    if spec.convert is not None and spec.convert.scale is not None:
+        return False
     right_size = (proved.rows, proved.columns) == (spec.rows, spec.columns)
     return right_size and proved.bits <= 8 * channel_dtype(spec.dtype).itemsize
 
@@ -91,16 +100,16 @@ def fit(source: bytes | NDArray[Any], spec: TileSpec, *, name: str) -> TileImage
             hint="return one grey image of shape (rows, columns) from the plugin",
         )
     _check_size(pixels.shape[0], pixels.shape[1], spec, name=name)
-    values = lossless(pixels, spec.dtype, name=name)
+    values, converted = to_channel(pixels, spec.dtype, spec.convert, name=name)
     check_tile_values(values, name=name)
     right_size = values.shape == (spec.rows, spec.columns)
-    if same and right_size and not isinstance(source, np.ndarray):
+    if same and right_size and not converted and not isinstance(source, np.ndarray):
         return TileImage(bytes(source), passed_through=True)
     if not right_size:
         whole = np.zeros((spec.rows, spec.columns), values.dtype)
         whole[: values.shape[0], : values.shape[1]] = values
         values = whole
-    return TileImage(_encode(values), passed_through=False)
+    return TileImage(_encode(values), passed_through=False, converted=converted)
 
 
 def _encode(values: NDArray[Any]) -> bytes:

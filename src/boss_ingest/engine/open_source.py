@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
 from boss_ingest.config.job_file import JobFile
+from boss_ingest.encode.conversion import Conversion
 from boss_ingest.encode.pool import WorkerPool
 from boss_ingest.engine import worker
 from boss_ingest.engine.missing import ForgivingChunks, ZeroTiles, missing_of
@@ -43,7 +44,7 @@ async def open_tiles(
     """The tiles of a job, as the channel's datatype; closed with `stack`. Raises SourceError."""
     size = job.ingest_job.tile_size
     assert size is not None
-    form = TileForm((size.y, size.x), datatype, pad=_padding(job))
+    form = TileForm((size.y, size.x), datatype, _padding(job), _conversion(job))
     pool = await stack.enter_async_context(_pool(job, loaded, options))
     source: TileSource
     if loaded.reader is None:
@@ -67,7 +68,7 @@ async def open_chunks(
     """The chunks of a job, as the channel's datatype; closed with `stack`. Raises SourceError."""
     size = job.ingest_job.chunk_size
     assert size is not None
-    form = ChunkForm((size.z, size.y, size.x), datatype, channel_type, pad=_padding(job))
+    form = ChunkForm((size.z, size.y, size.x), datatype, channel_type, _padding(job), _conversion(job))
     source: ChunkSource
     if loaded.reader is None:
         source = PluginChunks(form, await stack.enter_async_context(_pool(job, loaded, options)))
@@ -105,6 +106,10 @@ def _pool(job: JobFile, loaded: LoadedSource, options: Options) -> WorkerPool:
     return WorkerPool(
         options.workers, initializer=worker.start, initargs=(pair,), timeout_s=options.read_timeout_s
     )
+
+
+def _conversion(job: JobFile) -> Conversion | None:
+    return Conversion.asked_for(job.processor.params.get("convert"))
 
 
 def _padding(job: JobFile) -> bool:

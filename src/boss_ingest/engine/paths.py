@@ -93,6 +93,7 @@ class TilePath:
             self._tally.substituted += 1
             self._observe(Substituted(task.key, tile.made_up))
         self._tally.passed_through += tile.image.passed_through
+        self._tally.converted += tile.image.converted
 
 
 class ChunkPath:
@@ -152,6 +153,7 @@ class ChunkPath:
             self._tally.left_out += 1
             return failed
         self._tally.substituted += bool(chunk.made_up)
+        self._tally.converted += chunk.converted
 
         async def one(cuboid: Cuboid) -> None:
             try:

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from boss_ingest.encode.conversion import Conversion
 from boss_ingest.encode.cuboid import ChunkSpec, check_chunk, compress, cut
 from boss_ingest.encode.pool import WorkerPool
 from boss_ingest.encode.tile_image import TileImage, TileSpec, inspect
@@ -30,12 +31,13 @@ class TileForm:
     shape_yx: tuple[int, int]
     dtype: str
     pad: bool
+    convert: Conversion | None = None
 
     def spec(self, task: TileTask) -> TileSpec:
         """What this one must be; at the edges of the extent less of it is needed."""
         rows, columns = self.shape_yx
         needed_rows, needed_columns = task.needed_yx
-        return TileSpec(rows, columns, needed_rows, needed_columns, self.dtype, pad=self.pad)
+        return TileSpec(rows, columns, needed_rows, needed_columns, self.dtype, self.pad, self.convert)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,11 @@ class ChunkForm:
     dtype: str
     channel_type: str
     pad: bool
+    convert: Conversion | None = None
 
     def spec(self, task: ChunkTask) -> ChunkSpec:
         """What this one must be; at the edges of the extent less of it is needed."""
-        return ChunkSpec(self.shape_zyx, task.needed_zyx, self.dtype, pad=self.pad)
+        return ChunkSpec(self.shape_zyx, task.needed_zyx, self.dtype, self.pad, self.convert)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,13 @@ class TileSource(Protocol):
 class Chunk(Protocol):
     """A chunk that was read, ready to give its cuboids.
 
-    `made_up` tells why it is not what was read ("" when it is); one that is `left_out` has no cuboids.
+    `made_up` tells why it is not what was read ("" when it is); one that is `left_out` has no cuboids;
+    one that is `converted` has values that the user's conversion changed.
     """
 
     made_up: str
     left_out: bool
+    converted: bool
 
     async def body(self, cuboid: Cuboid) -> bytes:
         """The blosc buffer of one cuboid."""
@@ -131,11 +136,13 @@ class ArrayChunk:
         threads: ThreadPoolExecutor | None = None,
         *,
         made_up: str = "",
+        converted: bool = False,
     ) -> None:
         self._array_zyx = array_zyx
         self._channel_type = channel_type
         self._threads = threads
         self.made_up = made_up
+        self.converted = converted
 
     async def body(self, cuboid: Cuboid) -> bytes:
         """The blosc buffer of one cuboid."""
@@ -150,6 +157,7 @@ class LeftOutChunk:
     """A chunk that is not there and shall not be stored: what the Boss holds in its place stays."""
 
     left_out = True
+    converted = False
 
     def __init__(self, why: str) -> None:
         self.made_up = why
@@ -177,14 +185,17 @@ class ReaderChunks:
             name = self._reader.locate(box)
             array = await self._reader.read(box)
         checked = await asyncio.to_thread(check_chunk, array, self._form.spec(task), name=name)
-        return ArrayChunk(checked, self._form.channel_type, self._threads)
+        return ArrayChunk(
+            checked.array_zyx, self._form.channel_type, self._threads, converted=checked.converted
+        )
 
 
 class _FinishedChunk:
     left_out = False
     made_up = ""
 
-    def __init__(self, cuboids: Sequence[Cuboid], bodies: Sequence[bytes]) -> None:
+    def __init__(self, cuboids: Sequence[Cuboid], bodies: Sequence[bytes], *, converted: bool) -> None:
+        self.converted = converted
         self._bodies = dict(zip(cuboids, bodies, strict=True))
 
     async def body(self, cuboid: Cuboid) -> bytes:
@@ -202,10 +213,10 @@ class PluginChunks:
         """The chunk of this task."""
         index_xyz = task.index.x, task.index.y, task.index.z
         offsets_zyx = [cuboid.offset_zyx for cuboid in task.cuboids]
-        bodies: list[bytes] = await self._pool.call(
+        bodies, converted = await self._pool.call(
             worker.read_chunk, index_xyz, self._form.spec(task), offsets_zyx, self._form.channel_type
         )
-        return _FinishedChunk(task.cuboids, bodies)
+        return _FinishedChunk(task.cuboids, bodies, converted=converted)
 
 
 def _tile_index(task: TileTask) -> TileIndex:

@@ -25,6 +25,7 @@ class Tally:
     skipped_outside: int = 0  # cuboids wholly outside the extent, not stored
     substituted: int = 0  # tiles or chunks made up because the job file asks for it
     left_out: int = 0  # chunks not stored because the job file says so of missing ones
+    converted: int = 0  # tiles or chunks whose values were changed because the job file says how
     redelivered: int = 0  # messages that came again after their task was done here
     retries: int = 0
     in_work: int = 0

@@ -57,10 +57,14 @@ def read_tile(index: TileIndex, spec: TileSpec) -> TileImage:
 
 def read_chunk(
     index_xyz: tuple[int, int, int], spec: ChunkSpec, offsets_zyx: list[_ZYX], channel_type: str
-) -> list[bytes]:
-    """The finished cuboids of a chunk, in the order of their offsets. Raises SourceError and PluginError."""
+) -> tuple[list[bytes], bool]:
+    """The finished cuboids of a chunk in the order of their offsets, and whether values were converted.
+
+    Raises SourceError and PluginError.
+    """
     assert isinstance(_plugins, ClassicChunks)
     path, array = _plugins.read(*index_xyz)
     name = path or "chunk x={} y={} z={}".format(*index_xyz)
     chunk = check_chunk(array, spec, name=name)
-    return [compress(cut(chunk, offset_zyx), channel_type=channel_type) for offset_zyx in offsets_zyx]
+    cuboids = (cut(chunk.array_zyx, offset_zyx) for offset_zyx in offsets_zyx)
+    return [compress(cuboid, channel_type=channel_type) for cuboid in cuboids], chunk.converted

@@ -114,7 +114,7 @@ SPEC = ChunkSpec((32, 512, 1024), (20, 512, 700), "uint16")
 
 def test_a_chunk_may_reach_from_the_extent_to_the_nominal_size():
     for shape in (SPEC.needed_zyx, SPEC.shape_zyx, (24, 512, 1000)):
-        assert check_chunk(np.zeros(shape, "u2"), SPEC, name="c").shape == shape
+        assert check_chunk(np.zeros(shape, "u2"), SPEC, name="c").array_zyx.shape == shape
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_chunk_of_another_shape_is_refused(shape, says):
 
 def test_with_pad_a_short_chunk_is_taken_but_not_a_long_one():
     spec = ChunkSpec((32, 512, 1024), (20, 512, 700), "uint16", pad=True)
-    assert check_chunk(np.zeros((1, 1, 1), "u2"), spec, name="c").shape == (1, 1, 1)
+    assert check_chunk(np.zeros((1, 1, 1), "u2"), spec, name="c").array_zyx.shape == (1, 1, 1)
     with pytest.raises(SourceError):
         check_chunk(np.zeros((33, 1, 1), "u2"), spec, name="c")
 
@@ -141,7 +141,7 @@ def test_with_pad_a_short_chunk_is_taken_but_not_a_long_one():
 @pytest.mark.parametrize("source", [bool, "u1", ">u2", "i8", "u8", ">i4"])
 def test_a_chunk_of_other_whole_numbers_is_converted_when_every_value_fits(source):
     chunk = np.ones(SPEC.needed_zyx, source)
-    checked = check_chunk(chunk, SPEC, name="c")
+    checked = check_chunk(chunk, SPEC, name="c").array_zyx
     assert checked.dtype == np.dtype("uint16")
     assert checked.dtype.isnative
     assert (checked == 1).all()

@@ -88,6 +88,7 @@ class Bench:
         class Whole:
             made_up = ""
             left_out = False
+            converted = False
 
             async def body(self, cuboid: Cuboid) -> bytes:
                 return compress(cuboid_of(cuboid), channel_type="image")
