@@ -20,6 +20,7 @@ from boss_ingest.errors import (
     JobGoneError,
     QueueGoneError,
     StopRequestedError,
+    TransientError,
 )
 
 _POOL_SLACK = 16  # connections beside the PUTs: receives, index messages, deletes
@@ -108,9 +109,8 @@ def _issuer(boss: BossClient, joined: Joined) -> Callable[[], Awaitable[Keys]]:
         if given is None:
             given = await boss.join(joined.job.id)
         if given.credentials is None:
-            raise JobGoneError(
-                f"job {joined.job.id} is {given.job.state.name}: the Boss gives no more keys for it"
-            )
+            what = f"the Boss gives no keys for job {joined.job.id}, which is {given.job.state.name}"
+            raise TransientError(what) if given.job.state is JobState.UPLOADING else JobGoneError(what)
         return keys_of(given)
 
     return issue

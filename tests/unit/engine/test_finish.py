@@ -162,8 +162,6 @@ async def test_a_stop_ends_every_wait(finishing: Finishing, stop: ImpatientStop,
     finishing.status(status(5))
     async with asyncio.timeout(10):
         running = asyncio.create_task(finishing())
-        while not finishing.server.asked:
-            await asyncio.sleep(0.001)
-        stop.request()
+        asyncio.get_running_loop().call_later(0.05, stop.request)
         with pytest.raises(StopRequestedError):
             await running

@@ -109,9 +109,7 @@ async def test_a_stop_ends_the_wait(
     server.answers("GET ingest/7", reply)
     async with asyncio.timeout(10):
         running = asyncio.create_task(join(boss, stop))
-        while not server.asked:
-            await asyncio.sleep(0.001)
-        stop.request()
+        asyncio.get_running_loop().call_later(0.05, stop.request)
         with pytest.raises(StopRequestedError):
             await running
 
