@@ -21,14 +21,18 @@ if TYPE_CHECKING:
 
     from boss_ingest.local.boss import LocalBoss
 
-NAMES = {"collection": "col", "experiment": "exp", "channel": "ch"}
+NAMES: dict[str, Any] = {"collection": "col", "experiment": "exp", "channel": "ch"}
 
 
-def job_file(*, tile: tuple[int, int] | None = None, chunk: tuple[int, int, int] | None = None,
-             **extent: list[int]) -> dict[str, Any]:
+def job_file(
+    *, tile: tuple[int, int] | None = None, chunk: tuple[int, int, int] | None = None, **extent: list[int]
+) -> dict[str, Any]:
     """A job file of schema v0.2; sizes and the extent are in x, y, z order, t is [0, 1] unless given."""
     if tile:
-        kind: dict[str, Any] = {"ingest_type": "tile", "tile_size": {"x": tile[0], "y": tile[1], "z": 1, "t": 1}}
+        kind: dict[str, Any] = {
+            "ingest_type": "tile",
+            "tile_size": {"x": tile[0], "y": tile[1], "z": 1, "t": 1},
+        }
     else:
         assert chunk is not None
         kind = {"ingest_type": "volumetric", "chunk_size": dict(zip("xyz", chunk, strict=True))}
@@ -37,7 +41,8 @@ def job_file(*, tile: tuple[int, int] | None = None, chunk: tuple[int, int, int]
         "schema": {"name": "boss-v0.2-schema", "validator": "BossValidatorV02"},
         "client": {
             "backend": {"name": "boss", "class": "BossBackend", "host": "127.0.0.1", "protocol": "http"},
-            "path_processor": plugin, "tile_processor" if tile else "chunk_processor": plugin,
+            "path_processor": plugin,
+            "tile_processor" if tile else "chunk_processor": plugin,
         },
         "database": NAMES,
         "ingest_job": {"resolution": 0, "extent": {"t": [0, 1], **extent}, **kind},
@@ -60,7 +65,11 @@ class Client:
 
     async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         async with self._session.request(
-            method, f"{self._boss.url}{path}", json=body, headers=self._headers | headers, allow_redirects=False
+            method,
+            f"{self._boss.url}{path}",
+            json=body,
+            headers=self._headers | headers,
+            allow_redirects=False,
         ) as response:
             raw = await response.read()
             return response.status, json.loads(raw) if response.content_type == "application/json" else raw
@@ -89,8 +98,16 @@ class Client:
         while (answer := await self.complete(job_id))[0] != 204:
             assert answer[0] == 202 or "wait_secs" in answer[1], answer
 
-    async def cutout(self, dtype: str, *, x: tuple[int, int], y: tuple[int, int], z: tuple[int, int],
-                     t: tuple[int, int] | None = None, channel: str = "ch") -> NDArray[Any]:
+    async def cutout(
+        self,
+        dtype: str,
+        *,
+        x: tuple[int, int],
+        y: tuple[int, int],
+        z: tuple[int, int],
+        t: tuple[int, int] | None = None,
+        channel: str = "ch",
+    ) -> NDArray[Any]:
         spans = [x, y, z, *([t] if t else [])]
         url = f"/v1/cutout/col/exp/{channel}/0/" + "/".join(f"{start}:{stop}" for start, stop in spans) + "/"
         status, body = await self.ask("GET", url, Accept="application/blosc")
@@ -108,7 +125,9 @@ class Joined:
         self.id = int(answer["ingest_job"]["id"])
         self.upload_queue = answer["ingest_job"]["upload_queue"]
         self.index_queue = answer["ingest_job"]["tile_index_queue"]
-        self.bucket = answer["ingest_bucket_name" if answer["ingest_job"]["ingest_type"] else "tile_bucket_name"]
+        self.bucket = answer[
+            "ingest_bucket_name" if answer["ingest_job"]["ingest_type"] else "tile_bucket_name"
+        ]
 
     @asynccontextmanager
     async def clients(self, **options: Any) -> AsyncIterator[tuple[Any, Any]]:
@@ -116,8 +135,11 @@ class Joined:
         keys = self.answer["credentials"]
         config = AioConfig(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, **options)
         common = {
-            "region_name": "us-east-1", "endpoint_url": self._boss.url, "config": config,
-            "aws_access_key_id": keys["access_key"], "aws_secret_access_key": keys["secret_key"],
+            "region_name": "us-east-1",
+            "endpoint_url": self._boss.url,
+            "config": config,
+            "aws_access_key_id": keys["access_key"],
+            "aws_secret_access_key": keys["secret_key"],
         }
         session = get_session()
         async with session.create_client("sqs", **common) as sqs, session.create_client("s3", **common) as s3:
@@ -129,7 +151,7 @@ class Joined:
         return found
 
     async def upload(self, make: Callable[[dict[str, Any]], Any]) -> int:
-        """Do every task there is: `make` gets the message, and returns the tile's body or {cuboid key: body}."""
+        """Do every task there is: `make` turns the message into the tile's body or {cuboid key: body}."""
         done = 0
         async with self.clients() as (sqs, s3):
             while messages := await self.receive(sqs):
@@ -141,13 +163,16 @@ class Joined:
                     else:
                         await self.put_tile(s3, message, made)
                         await self.index(sqs, task)
-                    await sqs.delete_message(QueueUrl=self.upload_queue, ReceiptHandle=message["ReceiptHandle"])
+                    await sqs.delete_message(
+                        QueueUrl=self.upload_queue, ReceiptHandle=message["ReceiptHandle"]
+                    )
                     done += 1
         return done
 
     async def put_tile(self, s3: Any, message: dict[str, Any], body: bytes, **sizes: int) -> None:
         metadata = {
-            "message_id": message["MessageId"], "receipt_handle": message["ReceiptHandle"],
+            "message_id": message["MessageId"],
+            "receipt_handle": message["ReceiptHandle"],
             "metadata": json.dumps(sizes or {"x_size": 512, "y_size": 512}),
         }
         key = json.loads(message["Body"])["tile_key"]
@@ -159,8 +184,12 @@ class Joined:
             await s3.put_object(Bucket=self.bucket, Key=key, Body=body, Metadata=metadata)
 
     async def index(self, sqs: Any, task: dict[str, Any]) -> None:
-        body = {"chunk_key": task["chunk_key"], "tile_key": task["tile_key"], "ingest_job": self.id,
-                "parameters": {"resource": self.answer["resource"]}}
+        body = {
+            "chunk_key": task["chunk_key"],
+            "tile_key": task["tile_key"],
+            "ingest_job": self.id,
+            "parameters": {"resource": self.answer["resource"]},
+        }
         await sqs.send_message(QueueUrl=self.index_queue, MessageBody=json.dumps(body))
 
 

@@ -1,6 +1,7 @@
 """Published programs that are not ours, in a virtual environment of their own, run against a local Boss.
 
-`make peers` creates it: boss-ingest==0.12.0 and intern==1.4.2 in .venv-peers, or wherever BOSS_INGEST_PEERS says.
+`make peers` creates it: boss-ingest==0.12.0 and intern==1.4.2 in .venv-peers,
+or where BOSS_INGEST_PEERS says.
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ def program(name: str) -> Path:
 async def run(*command: str | Path, env: dict[str, str] | None = None, cwd: Path, timeout_s: float) -> str:
     """Run a program to its end and return what it said; fails the test when it fails."""
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=cwd, env={"PATH": os.environ["PATH"], "HOME": str(cwd), **(env or {})},
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        *command,
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "HOME": str(cwd), **(env or {})},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     try:
         async with asyncio.timeout(timeout_s):

@@ -36,8 +36,18 @@ async def read(boss: LocalBoss, directory: Path, channel: str) -> tuple[np.ndarr
     script = directory / "reader.py"
     script.write_text(READER)
     target = directory / f"{channel}.npy"
-    said = await peers.run(peers.program("python"), "-W", "ignore", script, boss.url.removeprefix("http://"),
-                           boss.token, channel, target, cwd=directory, timeout_s=100.0)
+    said = await peers.run(
+        peers.program("python"),
+        "-W",
+        "ignore",
+        script,
+        boss.url.removeprefix("http://"),
+        boss.token,
+        channel,
+        target,
+        cwd=directory,
+        timeout_s=100.0,
+    )
     return np.load(target), said
 
 
@@ -63,14 +73,22 @@ async def test_intern_reads_the_voxels_of_a_volumetric_job(tmp_path: Path) -> No
     source = np.random.default_rng(4).integers(0, 1 << 40, (32, 512, 1024), dtype=np.uint64)
     settings = Settings(dir=tmp_path / "boss", quiet_period_s=0.01, populate_s=0.0)
     async with LocalBoss(settings) as boss, Client(boss) as client:
-        await boss.prepare(**NAMES, datatype="uint64", extent={"x": [0, 1024], "y": [0, 512], "z": [0, 32]},
-                           channel_type="annotation")
+        await boss.prepare(
+            **NAMES,
+            datatype="uint64",
+            extent={"x": [0, 1024], "y": [0, 512], "z": [0, 32]},
+            channel_type="annotation",
+        )
         job = await client.start(job_file(chunk=(1024, 512, 32), x=[0, 1024], y=[0, 512], z=[0, 32]))
 
         def cuboids(task: dict[str, list[dict[str, int]]]) -> dict[str, bytes]:
             return {
-                one["key"]: blosc.compress(np.ascontiguousarray(
-                    source[one["z"] : one["z"] + 16, one["y"] : one["y"] + 512, one["x"] : one["x"] + 512]), typesize=8)
+                one["key"]: blosc.compress(
+                    np.ascontiguousarray(
+                        source[one["z"] : one["z"] + 16, one["y"] : one["y"] + 512, one["x"] : one["x"] + 512]
+                    ),
+                    typesize=8,
+                )
                 for one in task["cuboids"]
             }
 

@@ -59,14 +59,26 @@ async def test_a_stack_of_images_and_a_volume_arrive_voxel_for_voxel(
         tiles = stack_of_images(tmp_path, boss, slices)
         chunks = chunk_job(tmp_path, boss, volume)
         env = {
-            "AWS_ENDPOINT_URL": boss.url, "AWS_EC2_METADATA_DISABLED": "true", "PYTHONPATH": str(tmp_path),
+            "AWS_ENDPOINT_URL": boss.url,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "PYTHONPATH": str(tmp_path),
             "PYTHONWARNINGS": "ignore",
         }
         async with asyncio.TaskGroup() as both:
             for config in (tiles, chunks):
-                both.create_task(peers.run(program, "--force", "-a", boss.token, config, env=env,
-                                           cwd=config.parent, timeout_s=280.0))
-        status, listed = await client.ask("GET", "/v1/ingest/")
+                both.create_task(
+                    peers.run(
+                        program,
+                        "--force",
+                        "-a",
+                        boss.token,
+                        config,
+                        env=env,
+                        cwd=config.parent,
+                        timeout_s=280.0,
+                    )
+                )
+        _, listed = await client.ask("GET", "/v1/ingest/")
         assert [job["status"] for job in listed["ingest_jobs"]] == [2, 2]
         stored = await client.cutout("uint8", x=(0, 1024), y=(0, 512), z=(0, 5))
         assert np.array_equal(stored, slices)
@@ -100,7 +112,10 @@ def chunk_job(directory: Path, boss: LocalBoss, volume: np.ndarray[Any, Any]) ->
     config = addressed(job_file(chunk=(512, 512, 16), x=[0, 1024], y=[0, 512], z=[0, 16]), boss)
     config["database"] = NAMES | {"channel": "volume"}
     config["client"]["path_processor"] = {"class": "lab_plugin.Nowhere", "params": {}}
-    config["client"]["chunk_processor"] = {"class": "lab_plugin.FromFile", "params": {"file": str(work / "volume.npy")}}
+    config["client"]["chunk_processor"] = {
+        "class": "lab_plugin.FromFile",
+        "params": {"file": str(work / "volume.npy")},
+    }
     return written(work, config)
 
 

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import hmac
 import struct
-import uuid
 
 _CLAIM = struct.Struct(">QQ")
 _FILLER_BYTES = 250
@@ -41,4 +40,5 @@ class Receipts:
 
     def message_id(self, message: int) -> str:
         """The id of a message, the same at every delivery."""
-        return str(uuid.UUID(bytes=hmac.digest(self._secret, b"id%d" % message, "sha256")[:16], version=4))
+        name = hmac.digest(self._secret, b"id%d" % message, "sha256").hex()
+        return f"{name[:8]}-{name[8:12]}-4{name[13:16]}-8{name[17:20]}-{name[20:32]}"

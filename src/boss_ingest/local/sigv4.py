@@ -107,12 +107,9 @@ def verify(
 
 def check_time(signature: Signature, now: float) -> None:
     """Raises AwsError RequestTimeTooSkewed unless the request was signed in the last quarter of an hour."""
-    try:
-        signed_at = datetime.strptime(signature.time, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        raise AwsError(
-            "AccessDenied", "AWS authentication requires a valid x-amz-date header.", 403
-        ) from None
+    signed_at = _timestamp(signature.time)
+    if signed_at is None:
+        raise AwsError("AccessDenied", "AWS authentication requires a valid x-amz-date header.", 403)
     if abs(signed_at - now) > MOST_SKEW_S or not signature.time.startswith(signature.day):
         raise AwsError(
             "RequestTimeTooSkewed",
@@ -134,6 +131,14 @@ def _canonical_query(query: str) -> str:
         (quote(k, safe="~-_."), quote(v, safe="~-_.")) for k, v in parse_qsl(query, keep_blank_values=True)
     )
     return "&".join(f"{name}={value}" for name, value in pairs)
+
+
+@lru_cache(maxsize=1024)
+def _timestamp(text: str) -> float | None:
+    try:
+        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
 
 
 @lru_cache(maxsize=1024)

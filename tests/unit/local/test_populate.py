@@ -33,21 +33,36 @@ def chunk_plan(
     return Plan("volumetric", start, stop, (*size, 1))
 
 
+FIRST_CHUNK = "ca494d4f6199bb70facb289e1c1c96b6&16&4&9&27&0&0&0&0&0"
+
+
 @pytest.mark.parametrize(
-    ("number", "chunk_key", "tile_key"),
+    ("number", "chunk", "tile"),
     [
-        (0, "ca494d4f6199bb70facb289e1c1c96b6&16&4&9&27&0&0&0&0&0", "225414400ae108153ca3744836e7040d&4&9&27&0&0&0&0&0"),
-        (15, "ca494d4f6199bb70facb289e1c1c96b6&16&4&9&27&0&0&0&0&0", "c528af797231c98965294a0a114a0bff&4&9&27&0&0&0&15&0"),
-        (16, "94d1fe2ad0c0d716e474ece17674eaf8&16&4&9&27&0&1&0&0&0", "c7b7e8de4577e752dbaa3ec61e69a429&4&9&27&0&1&0&0&0"),
-        (256, "9ba02ec55e990644dcbf69d83af1a1c3&16&4&9&27&0&0&0&1&0", "bc30c67f663063a72152a7b711d16611&4&9&27&0&0&0&16&0"),
-        (512, "3910e6e9a617773c29b4b70d69ff464d&8&4&9&27&0&0&0&2&0", "f34945e1d15124f02a31babc1471d957&4&9&27&0&0&0&32&0"),
-        (639, "62063e3c1a12f6e40405f9e00d22a2fe&8&4&9&27&0&3&3&2&0", "f45d0509c91e34f4ec9be363ce2923df&4&9&27&0&3&3&39&0"),
+        (0, FIRST_CHUNK, "225414400ae108153ca3744836e7040d&{}&0&0&0&0"),
+        (15, FIRST_CHUNK, "c528af797231c98965294a0a114a0bff&{}&0&0&15&0"),
+        (16, "94d1fe2ad0c0d716e474ece17674eaf8&16&{}&1&0&0&0", "c7b7e8de4577e752dbaa3ec61e69a429&{}&1&0&0&0"),
+        (
+            256,
+            "9ba02ec55e990644dcbf69d83af1a1c3&16&{}&0&0&1&0",
+            "bc30c67f663063a72152a7b711d16611&{}&0&0&16&0",
+        ),
+        (
+            512,
+            "3910e6e9a617773c29b4b70d69ff464d&8&{}&0&0&2&0",
+            "f34945e1d15124f02a31babc1471d957&{}&0&0&32&0",
+        ),
+        (
+            639,
+            "62063e3c1a12f6e40405f9e00d22a2fe&8&{}&3&3&2&0",
+            "f45d0509c91e34f4ec9be363ce2923df&{}&3&3&39&0",
+        ),
     ],
-)  # fmt: skip
-def test_tiles_come_in_the_order_of_the_boss(number: int, chunk_key: str, tile_key: str) -> None:
+)
+def test_tiles_come_in_the_order_of_the_boss(number: int, chunk: str, tile: str) -> None:
     tasks = list(tile_tasks(tile_plan((0, 2048), (0, 2048), (0, 40)), IDS, 0))
     assert len(tasks) == 640
-    assert tasks[number] == (chunk_key, tile_key)
+    assert tasks[number] == (chunk.format("4&9&27&0"), tile.format("4&9&27&0"))
 
 
 def test_tile_indices_are_absolute() -> None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from boss_ingest.local import credentials
 from boss_ingest.local.boss import LocalBoss
+from boss_ingest.local.database import Database
 from boss_ingest.local.faults import Http, Lose
 from tests.local_jobs import NAMES, Client, job_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from boss_ingest.local.settings import Settings
 
 TILES = job_file(tile=(512, 512), x=[0, 1024], y=[0, 512], z=[0, 3])
@@ -160,18 +166,27 @@ async def test_a_cancelled_job_is_gone_in_three_ways(client: Client) -> None:
     assert (await client.ask("GET", "/v1/ingest/"))[1] == {"ingest_jobs": []}
 
 
-async def test_completion_waits_for_the_quiet_period(settings: Settings) -> None:
-    async with LocalBoss(replace(settings, quiet_period_s=0.3)) as boss, Client(boss) as client:
+async def test_completion_tells_how_long_the_quiet_period_lasts(settings: Settings) -> None:
+    async with LocalBoss(replace(settings, quiet_period_s=180)) as boss, Client(boss) as client:
         await ready(boss)
         job = await client.start(CHUNKS)
         status, body = await client.complete(job.id)
         assert (status, body["message"]) == (400, "Upload queue is not empty")
         async with job.clients() as (sqs, _):
-            (message,) = await job.receive(sqs)
-            assert await client.complete(job.id) == (202, {"job_status": 6, "wait_secs": 0.3})
-            status, body = await client.complete(job.id)
-            assert (status, body["job_status"], 0 < body["wait_secs"] < 0.3) == (400, 6, True)
-            await sqs.delete_message(QueueUrl=job.upload_queue, ReceiptHandle=message["ReceiptHandle"])
+            await job.receive(sqs)
+        assert await client.complete(job.id) == (202, {"job_status": 6, "wait_secs": 180})
+        status, body = await client.complete(job.id)
+        assert (status, body["job_status"], 0 < body["wait_secs"] < 180) == (400, 6, True)
+        assert isinstance(body["wait_secs"], float)
+
+
+async def test_after_the_quiet_period_a_job_is_verified_and_complete(settings: Settings) -> None:
+    async with LocalBoss(replace(settings, quiet_period_s=0.1)) as boss, Client(boss) as client:
+        await ready(boss)
+        job = await client.start(CHUNKS)
+        async with job.clients() as (sqs, _):
+            await job.receive(sqs)
+        assert (await client.complete(job.id))[0] == 202
         while (answer := await client.complete(job.id))[0] == 400:
             assert answer[1]["job_status"] == 6
         assert answer == (202, {"job_status": 5, "wait_secs": 0})
@@ -184,12 +199,12 @@ async def test_completion_waits_for_the_quiet_period(settings: Settings) -> None
 async def test_a_message_that_comes_back_reopens_the_job_and_the_second_wait_is_stale(
     settings: Settings,
 ) -> None:
-    async with LocalBoss(replace(settings, quiet_period_s=0.2)) as boss, Client(boss) as client:
+    async with LocalBoss(replace(settings, quiet_period_s=0.9)) as boss, Client(boss) as client:
         await ready(boss)
         job = await client.start(CHUNKS)
         async with job.clients() as (sqs, _):
             await sqs.receive_message(QueueUrl=job.upload_queue, VisibilityTimeout=1)
-            assert (await client.complete(job.id))[1] == {"job_status": 6, "wait_secs": 0.2}
+            assert (await client.complete(job.id))[1] == {"job_status": 6, "wait_secs": 0.9}
             await sqs.receive_message(QueueUrl=job.upload_queue, WaitTimeSeconds=5, VisibilityTimeout=0)
             assert (await client.complete(job.id))[1]["code"] == 1006
             assert (await client.ask("GET", f"/v1/ingest/{job.id}/status"))[1]["status"] == 1
@@ -219,22 +234,43 @@ async def test_a_join_may_find_no_credentials(settings: Settings) -> None:
         assert (await client.join(job.id)).answer["credentials"] is not None
 
 
-async def test_new_keys_are_unknown_for_a_while_and_old_ones_again(settings: Settings) -> None:
-    patient = replace(settings, credential_delay_s=0.3, credential_life_s=0.3)
-    async with LocalBoss(patient) as boss, Client(boss) as client:
+@pytest.mark.parametrize("knob", [{"credential_delay_s": 3600.0}, {"credential_life_s": 0.0}])
+async def test_keys_that_are_too_new_or_too_old_are_unknown(
+    settings: Settings, knob: dict[str, float]
+) -> None:
+    async with LocalBoss(replace(settings, **knob)) as boss, Client(boss) as client:  # type: ignore[arg-type]  # floats
         await ready(boss)
         job = await client.start(CHUNKS)
-        seen: list[str] = []
         async with job.clients() as (sqs, s3):
-            while seen != ["InvalidClientTokenId", "accepted", "InvalidClientTokenId"]:
-                try:
-                    await sqs.get_queue_attributes(QueueUrl=job.upload_queue)
-                    now = "accepted"
-                except sqs.exceptions.ClientError as error:
-                    now = error.response["Error"]["Code"]
-                seen += [now] if seen[-1:] != [now] else []
-            with pytest.raises(s3.exceptions.ClientError, match="InvalidAccessKeyId"):
+            with pytest.raises(ClientError, match="InvalidClientTokenId"):
+                await job.receive(sqs)
+            with pytest.raises(ClientError, match="InvalidAccessKeyId"):
                 await s3.put_object(Bucket=job.bucket, Key="k", Body=b"")
+
+
+async def test_keys_live_from_a_little_after_their_minting_until_a_little_after_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(credentials, "time", SimpleNamespace(time=lambda: clock.now))
+    database = Database(tmp_path / "c.sqlite", credentials.SCHEMA)
+    known = credentials.Credentials(database, delay_s=10.0, life_s=100.0, lag_s=5.0)
+    first, second = (
+        known.mint(job=job, bucket="b", upload_queue="u", index_queue=None).access_key for job in (1, 2)
+    )
+
+    def alive(now: float) -> list[bool]:
+        clock.now = now
+        return [known.find(key) is not None for key in (first, second)]
+
+    assert alive(1009.0) == [False, False]
+    assert alive(1010.0) == [True, True]
+    known.revoke(1)
+    assert alive(1014.0) == [True, True]
+    assert alive(1015.0) == [False, True]
+    assert alive(1110.0) == [False, False]
+    await database.committed()
+    database.close()
 
 
 async def test_scripted_faults_of_the_boss_look_like_the_boss(client: Client, boss: LocalBoss) -> None:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from boss_ingest.local.boss import LocalBoss
 
 FRAME = {
-    "name": "f", "description": "d", "x_start": 0, "x_stop": 10, "y_start": 0, "y_stop": 10, "z_start": 0, "z_stop": 10,
-    "x_voxel_size": 4, "y_voxel_size": 4, "z_voxel_size": 40, "voxel_unit": "nanometers",
+    "name": "f", "description": "d", "x_start": 0, "x_stop": 10, "y_start": 0, "y_stop": 10, "z_start": 0,
+    "z_stop": 10, "x_voxel_size": 4, "y_voxel_size": 4, "z_voxel_size": 40, "voxel_unit": "nanometers",
 }  # fmt: skip
 
 
@@ -33,6 +33,9 @@ async def test_resources_are_shown_as_they_were_made(client: Client) -> None:
     assert (await client.ask("GET", "/v1/coord/?owner=true"))[1]["coords"][-1] == "f"
 
 
+CHANNEL = "collection/col/experiment/exp/channel/x"
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "code"),
     [
@@ -44,12 +47,12 @@ async def test_resources_are_shown_as_they_were_made(client: Client) -> None:
         ("collection/col/experiment/e2", {}, 400, 1003),
         ("collection/col/experiment/e2", {"coord_frame": "unknown"}, 404, 4000),
         ("collection/nope/experiment/e2", {"coord_frame": "f"}, 404, 4000),
-        ("collection/col/experiment/exp/channel/x", {"type": "image", "datatype": "float32"}, 400, 1003),
-        ("collection/col/experiment/exp/channel/x", {"type": "image"}, 400, 1003),
-        ("collection/col/experiment/exp/channel/x", {"type": "image", "datatype": "uint8", "sources": ["y"]}, 400, 1003),
-        ("collection/col/experiment/exp/channel/x",
+        (CHANNEL, {"type": "image", "datatype": "float32"}, 400, 1003),
+        (CHANNEL, {"type": "image"}, 400, 1003),
+        (CHANNEL, {"type": "image", "datatype": "uint8", "sources": ["y"]}, 400, 1003),
+        (CHANNEL,
          {"type": "image", "datatype": "uint8", "default_time_sample": 3}, 400, 1003),
-        ("collection/col/experiment/exp/channel/x", {"type": "image", "datatype": "uint8", "bucket": "b"}, 403, 3001),
+        (CHANNEL, {"type": "image", "datatype": "uint8", "bucket": "b"}, 403, 3001),
     ],
 )  # fmt: skip
 async def test_a_resource_that_will_not_do_is_refused(

@@ -193,7 +193,7 @@ async def test_faults_happen_as_often_as_told(job: Joined, boss: LocalBoss) -> N
 async def test_the_connection_can_break_at_every_stage(job: Joined, boss: LocalBoss, fault: Any) -> None:
     async with job.clients() as (sqs, _):
         boss.faults.add("sqs.ReceiveMessage", fault)
-        with pytest.raises(Exception, match=r"."):  # noqa: PT011 - whatever the SDK makes of it
+        with pytest.raises(Exception, match=r"."):
             await job.receive(sqs, 1)
         took_effect = fault in (Reset("after"), Cut(5))
         assert boss.queue_depth(f"local-boss-upload-{job.id}").in_flight == (1 if took_effect else 0)
