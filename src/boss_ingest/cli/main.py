@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from boss_ingest import __version__
-from boss_ingest.cli import cancel, complete, jobs, join, legacy, local, run, status
+from boss_ingest.cli import cancel, complete, jobs, join, legacy, local, plugins, run, status
 
 _EPILOG = """\b
 Exit codes:
@@ -57,7 +57,16 @@ def main() -> None:
     """Move an image volume into a Boss, as tiles or as cuboids, and see it complete."""
 
 
-for command in (
-    run.run, join.join, status.status, complete.complete, cancel.cancel, jobs.jobs, local.local, legacy.legacy
-):  # fmt: skip
+_COMMANDS = (
+    run.run,
+    join.join,
+    status.status,
+    complete.complete,
+    cancel.cancel,
+    jobs.jobs,
+    plugins.plugins,
+    local.local,
+    legacy.legacy,
+)
+for command in _COMMANDS:
     main.add_command(command)

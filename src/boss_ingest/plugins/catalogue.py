@@ -7,6 +7,7 @@ A module of ours names what it reads in `LAYOUTS`. Another package adds one by a
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +15,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from boss_ingest.errors import ConfigError
+from boss_ingest.plugins.params import Param, declared
 
 if TYPE_CHECKING:
     from boss_ingest.plugins.params import Params
@@ -44,6 +46,42 @@ class Layout:
     extra: str = ""  # what to install: boss-ingest[extra]
     example: str = ""  # a job file under examples/
 
+    @property
+    def class_name(self) -> str:
+        """What a job file calls the processor."""
+        return f"{self.processor.__module__}.{self.processor.__qualname__}"
+
+    @property
+    def path_class_name(self) -> str:
+        """What a job file calls the path processor; "" when none is needed."""
+        return f"{self.path.__module__}.{self.path.__qualname__}" if self.path else ""
+
+    @property
+    def section(self) -> str:
+        """Where in `client` the processor goes: tile_processor or chunk_processor."""
+        from boss_ingest.plugins.reader import TileReader
+        from boss_ingest.plugins.tile import TileProcessor
+
+        tiles = issubclass(self.processor, TileProcessor | TileReader)
+        return "tile_processor" if tiles else "chunk_processor"
+
+    @property
+    def param_list(self) -> list[Param]:
+        """What the processor takes."""
+        return declared(self.params)
+
+    @property
+    def path_param_list(self) -> list[Param]:
+        """What the path processor takes."""
+        return declared(self.path_params)
+
+    @property
+    def snippet(self) -> str:
+        """The processors' part of a job file, with the params that must be given."""
+        path = {"path_processor": _written(self.path_class_name, self.path_param_list)} if self.path else {}
+        sections = path | {self.section: _written(self.class_name, self.param_list)}
+        return "\n".join(json.dumps(sections, indent=2, ensure_ascii=False).split("\n")[1:-1])
+
 
 @cache
 def layouts() -> tuple[Layout, ...]:
@@ -57,6 +95,12 @@ def builtin_classes() -> dict[str, type]:
     kinds = [kind for layout in _ours() for kind in (layout.path, layout.processor) if kind is not None]
     package = f"{__package__}."
     return {f"{kind.__module__.removeprefix(package)}.{kind.__name__}": kind for kind in kinds}
+
+
+def _written(class_name: str, params: list[Param]) -> dict[str, object]:
+    samples = {"a whole number": 0, "a number": 0.0, "true or false": True, "a list": [], "an object": {}}
+    needed = {param.name: samples.get(param.type, "…") for param in params if param.required}
+    return {"class": class_name, "params": needed}
 
 
 def _ours() -> Iterator[Layout]:
