@@ -19,6 +19,7 @@ from boss_ingest.encode.tile_image import TileImage, TileSpec, inspect
 from boss_ingest.engine import worker
 from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
 from boss_ingest.errors import IngestError, PluginError
+from boss_ingest.plugins.blame import last_line
 from boss_ingest.plugins.reader import Box, ChunkReader, TileIndex, TileReader
 
 _ZYX = tuple[int, int, int]
@@ -107,6 +108,7 @@ class ReaderTiles:
         async with others_code(f"tile {index}", timeout_s=self._timeout_s):
             name = self._reader.locate(index)
             source = await self._reader.read(index)
+        _check_kind(source, bytes, np.ndarray, name=name, due="the bytes of an image, or an array (y, x)")
         if isinstance(source, bytes) and await asyncio.to_thread(inspect, source, spec, name=name):
             return ReadTile(TileImage(source, passed_through=True))
         return ReadTile(await self._pool.call(worker.fit_tile, source, spec, name))
@@ -184,6 +186,7 @@ class ReaderChunks:
         async with others_code(f"chunk {box}", timeout_s=self._timeout_s):
             name = self._reader.locate(box)
             array = await self._reader.read(box)
+        _check_kind(array, np.ndarray, name=name, due="an array (z, y, x)")
         checked = await asyncio.to_thread(check_chunk, array, self._form.spec(task), name=name)
         return ArrayChunk(
             checked.array_zyx, self._form.channel_type, self._threads, converted=checked.converted
@@ -223,6 +226,14 @@ def _tile_index(task: TileTask) -> TileIndex:
     return TileIndex(x=task.index.x, y=task.index.y, z=task.index.z, t=task.index.t)
 
 
+def _check_kind(found: object, *kinds: type, name: str, due: str) -> None:
+    if not isinstance(found, kinds):
+        raise PluginError(
+            f"{name}: the reader returned a {type(found).__name__}, it returns {due}",
+            hint="this is a mistake in the reader's code",
+        )
+
+
 @asynccontextmanager
 async def others_code(what: str, *, timeout_s: float) -> AsyncIterator[None]:
     """Around the calls of a reader, which may be anybody's: whatever it raises harms only this task."""
@@ -238,6 +249,6 @@ async def others_code(what: str, *, timeout_s: float) -> AsyncIterator[None]:
         ) from error
     except Exception as error:
         raise PluginError(
-            f"{what}: the reader failed with {type(error).__name__}: {error}",
+            f"{what}: the reader failed with {last_line(error)}",
             hint="this is a mistake in the reader's code, or a source it was not made for",
         ) from error
