@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "local": {"local", "boss", "config", "encode", "errors", "__init__"},
     "__init__": set(),
     "__main__": {"cli"},
+    "testing": {"plugins", "errors"},
 }
 ONLY_IN = {
     "botocore": {"aws"},

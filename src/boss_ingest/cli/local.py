@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from boss_ingest.cli.logs import start_log
 from boss_ingest.cli.running import run_to_exit, say
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def local() -> None:
     help="How long a new job takes to prepare; 120 and more in a real Boss.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one JSON line.")
-@click.option("--while-stdin-is-open", is_flag=True, help="Stop when standard input ends.")
+@click.option("--while-stdin-is-open", is_flag=True, hidden=True)
 def serve(
     folder: Path,
     port: int,
@@ -54,7 +55,7 @@ def serve(
     as_json: bool,
     while_stdin_is_open: bool,
 ) -> None:
-    """Serve until stopped. The token stands in DIR/token.json; the address is loopback only."""
+    """Serve until stopped. The token stands in DIR/token.json, the log in DIR/boss.log; loopback only."""
 
     async def work(stop: Stop) -> int:
         from boss_ingest.local.serve import serve as serve_local
@@ -66,17 +67,17 @@ def serve(
                 say(f"token in {folder / 'token.json'}; Ctrl-C stops it, and the data stays in {folder}")
             sys.stdout.flush()
 
-        asked = asyncio.create_task(stop.draining.wait())
-        watching = asyncio.create_task(_until_stdin_ends()) if while_stdin_is_open else asked
+        start_log(folder / "boss.log", "info")
         settings = Settings(dir=folder, port=port, quiet_period_s=quiet_period, populate_s=populate_time)
         serving = asyncio.create_task(serve_local(settings, ready=ready))
-        await asyncio.wait({serving, asked, watching}, return_when=asyncio.FIRST_COMPLETED)
-        asked.cancel()
-        watching.cancel()
-        if not serving.done():
-            serving.cancel()
-            await asyncio.wait([serving])
-        elif not serving.cancelled():
+        ends: list[asyncio.Task[bool]] = [asyncio.create_task(stop.draining.wait())]
+        if while_stdin_is_open:
+            ends.append(asyncio.create_task(_until_stdin_ends()))
+        await asyncio.wait([serving, *ends], return_when=asyncio.FIRST_COMPLETED)
+        for task in (serving, *ends):
+            task.cancel()
+        await asyncio.wait([serving])
+        if not serving.cancelled():
             serving.result()
         return 0
 
