@@ -53,7 +53,7 @@ def _raise(error: BaseException) -> Any:
     raise error
 
 
-class Unprintable(Exception):
+class UnprintableError(Exception):
     """Cannot be pickled, and cannot be told either."""
 
     def __init__(self, one: object, two: object) -> None:
@@ -75,7 +75,7 @@ TILE_WRONGS: dict[int, Any] = {
     9: lambda: _png(np.zeros((SIDE, SIDE - 1), np.uint8)),
     10: lambda: _png(np.zeros((SIDE, SIDE, 3), np.uint8)),
     11: lambda: np.zeros((SIDE, SIDE), np.uint8),
-    12: lambda: _raise(Unprintable(1, 2)),
+    12: lambda: _raise(UnprintableError(1, 2)),
     13: lambda: _raise(MemoryError()),
     14: lambda: _raise(KeyError("root_dir")),
 }
@@ -109,7 +109,7 @@ TILE_READER_WRONGS: dict[int, Any] = {
     9: lambda good: b"no image",
     10: lambda good: good.astype(object),
     11: lambda good: _raise(TimeoutError("of the reader's own")),
-    12: lambda good: _raise(Unprintable(1, 2)),
+    12: lambda good: _raise(UnprintableError(1, 2)),
 }
 
 CHUNK_READER_WRONGS: dict[int, Any] = {

@@ -1,4 +1,4 @@
-"""Plugins that raise, hang, die, or return what they must not: that task is set aside, the others are stored."""
+"""Plugins that raise, hang, die, or return what they must not: that task is set aside, the others go on."""
 
 from __future__ import annotations
 
@@ -100,7 +100,8 @@ async def test_a_classic_chunk_processor_can_spoil_only_its_own_chunks(ground: G
     assert len(ground.stored_cuboids()) == 2
     assert ground.left_in_queue(run.job_id) == len(CHUNK_WRONGS)
     for x, word in [(1, "boom"), (2, "NoneType"), (3, "order 77"), (4, "16 × 512 × 511"), (5, "float"),
-                    (6, "-"), (7, "uint8"), (8, "2 time samples"), (9, "2 time samples"), (12, "died")]:  # fmt: skip
+                    (6, "-"), (7, "uint8"), (8, "2 time samples"), (9, "2 time samples"),
+                    (12, "died")]:  # fmt: skip
         assert word in aside[x], aside[x]
 
 
