@@ -26,8 +26,9 @@ def pause_s(attempt: int, *, at_least_s: float = 0.0) -> float:
 class Retrier:
     """Repeats requests that may work in a moment, and gives up when nothing has worked for long.
 
-    `renew` is called when keys are refused. `give_up_s` counts from the last success of any request to
-    the same service, so a long outage ends the run with exit code 7 however many tasks are in flight.
+    `renew` is called when keys are refused. `give_up_s` counts from the first failure after which no request
+    to the same service succeeded, so a long outage ends the run with exit code 7 however many tasks are in
+    flight, and a long pause between requests does not.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Retrier:
         self._give_up_s = give_up_s
         self._tally = tally
         self._observe = observe
-        self._worked_at_s: dict[str, float] = {}
+        self._failing_since_s: dict[str, float] = {}
 
     async def __call__(
         self, service: str, request: Callable[[], Awaitable[T]], *, what: str, until_s: float = float("inf")
@@ -54,7 +55,6 @@ class Retrier:
         GaveUpError after `give_up_s` without any success.
         """
         loop = asyncio.get_running_loop()
-        self._worked_at_s.setdefault(service, loop.time())
         attempt = 0
         while True:
             try:
@@ -63,6 +63,7 @@ class Retrier:
                 if error.disposition is not Disposition.RETRY:
                     raise
                 attempt += 1
+                self._failing_since_s.setdefault(service, loop.time())
                 if isinstance(error, CredentialsError):
                     await self._renew(error)
                 wait_s = pause_s(attempt, at_least_s=error.retry_after_s)
@@ -72,12 +73,12 @@ class Retrier:
                 self._tally.retries += 1
                 self._observe(Retrying(what, error, wait_s))
             else:
-                self._worked_at_s[service] = loop.time()
+                self._failing_since_s.pop(service, None)
                 return answer
             await asyncio.sleep(wait_s)
 
     def _check_patience(self, service: str, error: ServiceError, *, wait_s: float) -> None:
-        silent_s = asyncio.get_running_loop().time() - self._worked_at_s[service]
+        silent_s = asyncio.get_running_loop().time() - self._failing_since_s.get(service, float("inf"))
         if silent_s + wait_s > self._give_up_s:
             raise GaveUpError(
                 f"{service} has accepted nothing for {silent_s:.0f} s; its last answer was: {error.what}",

@@ -89,6 +89,15 @@ async def test_a_long_silence_of_one_service_ends_the_run_with_exit_code_7() -> 
     assert "no route" in str(caught.value)
 
 
+async def test_a_long_pause_between_requests_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    retry = retrier(give_up_s=900.0)
+    assert await retry("S3", Scripted(), what="PUT a") == "done"
+    loop = asyncio.get_running_loop()
+    hour_later_s = loop.time() + 3600.0
+    monkeypatch.setattr(loop, "time", lambda: hour_later_s)
+    assert await retry("S3", Scripted(TransientError("reset")), what="PUT b") == "done"
+
+
 def test_pauses_grow_with_full_jitter_up_to_a_ceiling() -> None:
     assert all(0 <= pause_s(1) <= 0.4 for _ in range(200))
     longest = max(pause_s(50) for _ in range(200))
