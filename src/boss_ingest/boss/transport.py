@@ -150,7 +150,7 @@ def _checked(base_url: str, *, allow_http: bool) -> str:
     if parts.scheme == "http" and not allow_http and not is_loopback(parts.netloc):
         raise ConfigError(
             f"http://{parts.netloc} would carry the token over the network for all to read",
-            hint='set client.backend.protocol to "https", or allow http explicitly',
+            hint='set client.backend.protocol to "https", or say --allow-http',
         )
     return base_url.rstrip("/")
 

@@ -8,8 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
+
+from boss_ingest.errors import UsageError
 
 if TYPE_CHECKING:
     from boss_ingest.boss.client import BossClient
@@ -34,10 +37,25 @@ class Connection:
     def base_url(self, job: JobFile | None = None, remembered: str = "") -> str:
         """The Boss asked for by name, else that of the job file, else the one remembered, else BossDB."""
         if self.host:
-            return self.host.rstrip("/") if "://" in self.host else f"https://{self.host}"
+            return _url(self.host)
         if job is not None:
             return job.backend.base_url
         return remembered or f"https://{DEFAULT_HOST}"
+
+
+def _url(host: str) -> str:
+    """The base URL of what --host names. Raises UsageError when that is no host."""
+    url = host.rstrip("/") if "://" in host else f"https://{host.rstrip('/')}"
+    try:
+        parts = urlsplit(url)
+        right = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and not parts.path
+    except ValueError:  # a port that is none
+        right = False
+    if not right:
+        raise UsageError(
+            f"--host {host} names no Boss", hint=f"write a host or its URL, such as {DEFAULT_HOST}"
+        )
+    return url
 
 
 _OPTIONS = [

@@ -40,11 +40,20 @@ class Commands(click.Group):
         return super().parse_args(ctx, args)
 
     def _refuse_typo(self, ctx: click.Context, word: str) -> None:
+        if word.startswith("--"):
+            known = ["--help", "--version", *_long_options(legacy.legacy)]
+            name = word.partition("=")[0]
+            if name not in known:
+                raise click.NoSuchOption(name, possibilities=difflib.get_close_matches(name, known), ctx=ctx)
         if word.startswith("-") or Path(word).suffix or Path(word).exists():
             return
         near = difflib.get_close_matches(word, [name for name in self.commands if name != "legacy"], n=1)
         meant = f" Did you mean '{near[0]}'?" if near else ""
         raise click.UsageError(f"There is no command '{word}', nor a job file of that name.{meant}", ctx)
+
+
+def _long_options(command: click.Command) -> list[str]:
+    return [name for param in command.params for name in param.opts if name.startswith("--")]
 
 
 @click.group(

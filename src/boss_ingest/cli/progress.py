@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
-import click
-
 from boss_ingest.cli.pace import Pace, done_by_all
+from boss_ingest.cli.running import say, tell
 from boss_ingest.cli.words import count, counts, fields, sentence
 from boss_ingest.engine import events
 
@@ -94,7 +93,7 @@ class Lines:
     def tell(self, event: events.Event) -> None:
         """Show one thing that happened."""
         if (text := sentence(event)) is not None:
-            click.echo(text, err=True)
+            say(text)
 
     def tick(self) -> None:
         """Show how the counts stand, unless nothing has moved."""
@@ -103,15 +102,8 @@ class Lines:
             self._last = self._tally.stored
             done, total = done_by_all(self._tally), self._tally.total
             percent = f" ({100 * done / total:.1f} %)" if total else ""
-            click.echo(
-                ", ".join(
-                    [
-                        f"{count(done)} of {count(total)} {self._unit}{percent}",
-                        *counts(self._tally, self._pace, self._unit),
-                    ]
-                ),
-                err=True,
-            )
+            done_so_far = f"{count(done)} of {count(total)} {self._unit}{percent}"
+            say(", ".join([done_so_far, *counts(self._tally, self._pace, self._unit)]))
 
     def close(self) -> None:
         """Say the last counts once more, so that they are the true ones."""
@@ -128,12 +120,12 @@ class JsonLines:
 
     def tell(self, event: events.Event) -> None:
         """Show one thing that happened."""
-        click.echo(json.dumps(fields(event)))
+        tell(json.dumps(fields(event)))
 
     def tick(self) -> None:
         """Show how the counts stand."""
         tally = self._tally
-        click.echo(json.dumps({
+        tell(json.dumps({
             "event": "Progress", "elapsed_s": round(tally.elapsed_s, 3), "total": tally.total,
             "done": done_by_all(tally), "stored": tally.stored, "objects": tally.objects,
             "stored_bytes": tally.stored_bytes, "in_work": tally.in_work, "retries": tally.retries,
@@ -153,8 +145,8 @@ class Quiet:
 
     def tell(self, event: events.Event) -> None:
         """Show a task that was set aside."""
-        if isinstance(event, events.SetAside):
-            click.echo(sentence(event), err=True)
+        if isinstance(event, events.SetAside) and (text := sentence(event)) is not None:
+            say(text)
 
     def tick(self) -> None:
         """Nothing to show."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -26,7 +27,22 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def say(text: str) -> None:
     """Tell the person something that is not the command's result."""
-    click.echo(text, err=True)
+    _write(text, sys.stderr)
+
+
+def tell(text: str) -> None:
+    """Give the command's result, or a part of it."""
+    _write(text, sys.stdout)
+
+
+def _write(text: str, stream: TextIO) -> None:
+    """Write a line; a reader that has gone away (`… | head`) does not stop the work."""
+    try:
+        click.echo(text, file=stream)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def ask(question: str, *, default: bool) -> None:

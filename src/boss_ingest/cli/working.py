@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from boss_ingest.cli.progress import watch
-from boss_ingest.cli.running import say
+from boss_ingest.cli.running import say, tell
 from boss_ingest.cli.words import count, duration, size
 
 if TYPE_CHECKING:
@@ -61,9 +59,9 @@ async def work_on(assignment: Assignment, boss: BossClient, job_id: int, stop: S
 def tell_outcome(job_id: int, exit_code: int, why: str, *, progress: str) -> None:
     """The last line of standard output: how the work on a job ended."""
     if progress == "json":
-        click.echo(json.dumps({"event": "Outcome", "job_id": job_id, "exit_code": exit_code, "why": why}))
+        tell(json.dumps({"event": "Outcome", "job_id": job_id, "exit_code": exit_code, "why": why}))
     else:
-        click.echo(f"job {job_id}: {why}")
+        tell(f"job {job_id}: {why}")
 
 
 def _summarise(assignment: Assignment, tally: Tally, unit: str) -> None:
