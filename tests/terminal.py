@@ -25,7 +25,7 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 class Terminal:
-    """A terminal of 100 columns with one command in it; `shown` is all that was ever drawn, colours left out."""
+    """A terminal of 100 columns with one command in it; `shown` is all it ever drew, without colours."""
 
     def __init__(self, process: asyncio.subprocess.Process, descriptor: int) -> None:
         self._process = process
@@ -58,6 +58,15 @@ class Terminal:
 
     def type(self, text: str) -> None:
         os.write(self._descriptor, text.encode())
+
+    async def interrupt(self) -> int:
+        """Press Ctrl-C, again if need be as a person does, until it ends; returns the exit code."""
+        for _ in range(10):
+            self.type(CTRL_C)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2.0):
+                    return await self._process.wait()
+        pytest.fail(f"Ctrl-C does not end it:\n{self.shown}")
 
     async def ended(self, *, timeout_s: float = 60.0) -> int:
         """Wait for the end of the command; returns its exit code."""

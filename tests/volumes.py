@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from boss_ingest.boss.client import BossClient
 from boss_ingest.config.extent import Extent, Span
+from tests.job_files import write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from boss_ingest.local.boss import LocalBoss
 
 PLUGINS = "boss_ingest.plugins"
+_Triple = tuple[int, int, int]
 _STEPS = {
     "uint8": (251, (89, 7, 3, 1)),
     "uint16": (65521, (9001, 4099, 257, 1)),
@@ -90,7 +92,9 @@ class Source:
         if schema == "0.1":
             del ingest_job["ingest_type"]
         return {
-            "schema": {"name": f"boss-v{schema}-schema", "validator": f"BossValidatorV{schema.replace('.', '')}"},
+            "schema": {
+                "name": f"boss-v{schema}-schema", "validator": f"BossValidatorV{schema.replace('.', '')}"
+            },
             "client": {
                 "backend": {"name": "boss", "class": "BossBackend", "host": host, "protocol": protocol},
                 **self.client,
@@ -109,15 +113,13 @@ class Source:
     async def make_channel(self, boss: LocalBoss, channel: str = "ch") -> None:
         """Make the channel that this source goes into."""
         dtype = self.volume.dtype.name
-        kind = "annotation" if dtype == "uint64" else "image"
-        frame = Extent(Span(0, 4096), Span(0, 4096), Span(0, 512), Span(0, 4))
         await boss.prepare(
             collection="col",
             experiment="exp",
             channel=channel,
             datatype=dtype,
-            extent=frame,
-            channel_type=kind,
+            extent=Extent(Span(0, 4096), Span(0, 4096), Span(0, 512), Span(0, 4)),
+            channel_type="annotation" if dtype == "uint64" else "image",
         )
 
     async def stored(self, boss: LocalBoss | str, channel: str = "ch", *, token: str = "") -> NDArray[Any]:
@@ -131,6 +133,17 @@ class Source:
         """Fail unless every voxel inside the extent is in the Boss."""
         stored = await self.stored(boss, channel, token=token)
         assert (stored != self.wanted).sum() == 0, f"{channel} differs from its source"
+
+
+def read_job(path: Path) -> dict[str, Any]:
+    """The job file as JSON."""
+    job: dict[str, Any] = json.loads(path.read_text())
+    return job
+
+
+def change_job(path: Path, dotted: str, value: object) -> None:
+    """Set one field of a job file."""
+    path.write_text(json.dumps(write(read_job(path), dotted, value)))
 
 
 def slices_source(folder: Path, volume: NDArray[Any], tile: int, *, package: str = PLUGINS) -> Source:
@@ -150,8 +163,8 @@ def slices_source(folder: Path, volume: NDArray[Any], tile: int, *, package: str
 
 
 def zarr_source(
-    folder: Path, volume: NDArray[Any], chunk_xyz: tuple[int, int, int], *, start_zyx: tuple[int, int, int] = (0, 0, 0)
-) -> Source:  # fmt: skip
+    folder: Path, volume: NDArray[Any], chunk_xyz: _Triple, *, start_zyx: _Triple = (0, 0, 0)
+) -> Source:
     """A Zarr array, ingested from `start_zyx` on."""
     write_zarr(folder, volume)
     client = {
@@ -175,9 +188,7 @@ def tile_job(volume: NDArray[Any], tile: int) -> dict[str, Any]:
     }
 
 
-def chunk_job(
-    volume: NDArray[Any], chunk_xyz: tuple[int, int, int], *, start_zyx: tuple[int, int, int] = (0, 0, 0)
-) -> dict[str, Any]:
+def chunk_job(volume: NDArray[Any], chunk_xyz: _Triple, *, start_zyx: _Triple = (0, 0, 0)) -> dict[str, Any]:
     """The `ingest_job` section for a volume (zyx) in chunks."""
     spans = {axis: [low, high] for axis, low, high in zip("zyx", start_zyx, volume.shape, strict=True)}
     return {

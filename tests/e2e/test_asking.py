@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import pytest
 
 from boss_ingest.local.faults import Hold
 from tests.terminal import CTRL_C, terminal
+from tests.volumes import change_job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from boss_ingest.local.boss import LocalBoss
     from tests.command import Machine
     from tests.volumes import Source
+
+
+ROOT = "client.path_processor.params.root_dir"
 
 
 def made_nothing(boss: LocalBoss) -> bool:
@@ -50,9 +53,7 @@ async def test_the_edges_that_share_cuboids_are_told_in_one_note(
 async def test_the_destination_is_the_boss_in_use_not_the_one_in_the_job_file(
     machine: Machine, boss: LocalBoss, tile_job: Path
 ) -> None:
-    job = json.loads(tile_job.read_text())
-    job["client"]["backend"] |= {"host": "api.bossdb.io", "protocol": "https"}
-    tile_job.write_text(json.dumps(job))
+    change_job(tile_job, "client.backend.host", "api.bossdb.io")
     ended = await machine.run("run", tile_job, "--dry-run", "--host", boss.url)
     assert f"on {boss.url.removeprefix('http://')}" in ended.err
     assert "bossdb.io" not in ended.err
@@ -78,8 +79,7 @@ async def test_with_nobody_to_ask_it_says_so_and_names_yes(
 async def test_ctrl_c_at_the_question_is_a_no(machine: Machine, boss: LocalBoss, tile_job: Path) -> None:
     async with terminal(machine, "run", tile_job) as screen:
         await screen.shows("Start?")
-        screen.type(CTRL_C)
-        assert await screen.ended(timeout_s=10.0) == 130
+        assert await screen.interrupt() == 130
         assert "nothing was done" in screen.shown
     assert made_nothing(boss)
 
@@ -117,7 +117,7 @@ async def test_a_source_that_cannot_be_read_shows_before_the_job_is_made(
 ) -> None:
     copied = machine.cwd / "slices"
     shutil.copytree(slices.client["path_processor"]["params"]["root_dir"], copied)
-    rewrite(tile_job, root_dir="slices")
+    change_job(tile_job, ROOT, "slices")
     if body is None:
         (copied / file).unlink()
     else:
@@ -134,7 +134,7 @@ async def test_a_source_that_cannot_be_read_shows_before_the_job_is_made(
 async def test_a_dry_run_fails_when_the_source_does(
     machine: Machine, boss: LocalBoss, tile_job: Path
 ) -> None:
-    rewrite(tile_job, root_dir="elsewhere")
+    change_job(tile_job, ROOT, "elsewhere")
     ended = await machine.run("run", tile_job, "--dry-run")
     assert ended.code == 3, ended.all
     assert "elsewhere/z0000_y0_x0.png" in ended.err
@@ -144,17 +144,9 @@ async def test_a_dry_run_fails_when_the_source_does(
 async def test_yes_does_not_make_a_job_whose_source_cannot_even_be_opened(
     machine: Machine, boss: LocalBoss, chunk_job: Path
 ) -> None:
-    job = json.loads(chunk_job.read_text())
-    job["client"]["chunk_processor"]["params"]["volume_name"] = "light"
-    chunk_job.write_text(json.dumps(job))
+    change_job(chunk_job, "client.chunk_processor.params.volume_name", "light")
     ended = await machine.run("run", chunk_job, "--yes")
     assert ended.code == 4, ended.all
     assert "volume.zarr/light" in ended.err
     assert "has em" in ended.err
     assert made_nothing(boss)
-
-
-def rewrite(job_file: Path, **path_params: str) -> None:
-    job = json.loads(job_file.read_text())
-    job["client"]["path_processor"]["params"] |= path_params
-    job_file.write_text(json.dumps(job))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from boss_ingest.local.faults import Hold
 from boss_ingest.local.settings import TILE_BUCKET
 from tests.local_jobs import Client
+from tests.volumes import change_job, read_job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,9 +36,7 @@ async def test_a_job_stopped_while_it_is_prepared_goes_on_from_another_directory
     machine: Machine, boss: LocalBoss, slices: Source, tmp_path: Path, tile_job: Path
 ) -> None:
     (machine.cwd / "here").symlink_to(slices.client["path_processor"]["params"]["root_dir"])
-    job = json.loads(tile_job.read_text())
-    job["client"]["path_processor"]["params"]["root_dir"] = "here"
-    tile_job.write_text(json.dumps(job))
+    change_job(tile_job, "client.path_processor.params.root_dir", "here")
     stopped = await make_job(machine, boss, tile_job)
     assert stopped.code == 130
     assert "boss-ingest join --job-id 1" in stopped.err
@@ -52,7 +51,7 @@ async def test_a_machine_that_did_not_make_the_job_needs_its_job_file(
     machine: Machine, boss: LocalBoss, tile_job: Path, slices: Source
 ) -> None:
     async with Client(boss) as client:
-        job_id = await client.create(json.loads(tile_job.read_text()))
+        job_id = await client.create(read_job(tile_job))
     ended = await machine.run("join", "--job-id", job_id)
     assert ended.code == 2
     assert f"boss-ingest join CONFIG --job-id {job_id}" in ended.err
@@ -64,9 +63,8 @@ async def test_a_machine_that_did_not_make_the_job_needs_its_job_file(
 async def test_a_job_made_with_host_is_joined_there(
     machine: Machine, boss: LocalBoss, tile_job: Path, slices: Source
 ) -> None:
-    job = json.loads(tile_job.read_text())
-    job["client"]["backend"] |= {"host": "api.bossdb.invalid", "protocol": "https"}
-    tile_job.write_text(json.dumps(job))
+    change_job(tile_job, "client.backend.host", "api.bossdb.invalid")
+    change_job(tile_job, "client.backend.protocol", "https")
     ended = await machine.run("run", tile_job, "--yes", "--host", boss.url, "--manual-complete")
     assert ended.code == 0, ended.all
     ended = await machine.run("join", "--job-id", 1)
@@ -78,31 +76,27 @@ async def test_a_job_made_with_host_is_joined_there(
 async def test_a_job_file_of_another_job_is_refused_and_nothing_is_uploaded(
     machine: Machine, boss: LocalBoss, tile_job: Path, slices: Source, path: str, value: object
 ) -> None:
-    from tests.job_files import write
-
-    job = json.loads(tile_job.read_text())
     await slices.make_channel(boss, "other")
     async with Client(boss) as client:
-        await client.create(job)
-    wrong = machine.cwd / "wrong.json"
-    wrong.write_text(json.dumps(write(job, path, value)))
-    ended = await machine.run("join", wrong, "--job-id", 1)
+        await client.create(read_job(tile_job))
+    change_job(tile_job, path, value)
+    ended = await machine.run("join", tile_job, "--job-id", 1)
     assert ended.code == 4, ended.all
     assert path.rpartition(".extent")[0] in ended.err
     assert "stored here" not in ended.err
     assert boss.objects(TILE_BUCKET) == []
 
 
-@pytest.mark.parametrize("kind", ["tile", "volumetric"])
 async def test_a_complete_job_has_nothing_left_to_do(
-    machine: Machine, boss: LocalBoss, tile_job: Path, chunk_job: Path, kind: str
+    machine: Machine, boss: LocalBoss, tile_job: Path, chunk_job: Path
 ) -> None:
-    config = tile_job if kind == "tile" else chunk_job
-    assert (await machine.run("run", config, "--yes", "--progress", "none")).code == 0
-    ended = await machine.run("join", "--job-id", 1)
-    assert ended.code == 0, ended.all
-    assert "job 1: the job is complete" in ended.out
-    assert "stored here" not in ended.err
+    runs = [machine.run("run", config, "--yes", "--progress", "none") for config in (tile_job, chunk_job)]
+    assert [ended.code for ended in await asyncio.gather(*runs)] == [0, 0]
+    for job_id in (1, 2):
+        ended = await machine.run("join", "--job-id", job_id)
+        assert ended.code == 0, ended.all
+        assert f"job {job_id}: the job is complete" in ended.out
+        assert "stored here" not in ended.err
 
 
 @pytest.mark.parametrize("kind", ["tile", "volumetric"])
@@ -111,7 +105,7 @@ async def test_a_cancelled_job_is_gone(
 ) -> None:
     config = tile_job if kind == "tile" else chunk_job
     async with Client(boss) as client:
-        job = await client.start(json.loads(config.read_text()))
+        job = await client.start(read_job(config))
         await client.ask("DELETE", f"/v1/ingest/{job.id}")
     ended = await machine.run("join", config, "--job-id", job.id)
     assert ended.code == 6, ended.all
@@ -129,7 +123,7 @@ async def test_someone_elses_job_is_not_ours_to_join(
     machine: Machine, boss: LocalBoss, tile_job: Path
 ) -> None:
     async with Client(boss, "eve") as eve:
-        job_id = await eve.create(json.loads(tile_job.read_text()))
+        job_id = await eve.create(read_job(tile_job))
     for args in (("join", tile_job), ("status", "--host", boss.url), ("cancel", "--yes", "--host", boss.url)):
         ended = await machine.run(*args, "--job-id", job_id)
         assert ended.code == 5, ended.all

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.local_jobs import Client
+from tests.volumes import read_job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 async def start_job(boss: LocalBoss, config: Path) -> int:
     async with Client(boss) as client:
-        return (await client.start(json.loads(config.read_text()))).id
+        return (await client.start(read_job(config))).id
 
 
 async def test_status_tells_the_state_and_what_waits(
@@ -42,7 +43,7 @@ async def test_jobs_lists_what_is_ours_and_not_cancelled(
     await start_job(boss, tile_job)
     await start_job(boss, chunk_job)
     async with Client(boss, "eve") as eve:
-        await eve.create(json.loads(tile_job.read_text()))
+        await eve.create(read_job(tile_job))
     cancelled = await start_job(boss, chunk_job)
     ended = await machine.run("cancel", "--job-id", cancelled, "--host", boss.url, "--yes")
     assert ended.code == 0, ended.all
