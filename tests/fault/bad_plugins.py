@@ -167,6 +167,24 @@ class BadChunks(ChunkProcessor):
         return CHUNK_WRONGS[x_index](good) if x_index in CHUNK_WRONGS else (good, ZYX_ORDER)
 
 
+FORMS: dict[str, Any] = {
+    "TZYX": lambda good: (good[None], TZYX_ORDER),
+    "int64": lambda good: (good.astype(np.int64), ZYX_ORDER),
+    "above 255": lambda good: (good.astype(np.uint16) + 256, ZYX_ORDER),
+    "two channels": lambda good: (np.stack([good.T, good.T], axis=-1), XYZT_ORDER),
+    "too small": lambda good: (good[:, :, :-1], ZYX_ORDER),
+    "too large": lambda good: (np.pad(good, ((0, 0), (0, 1), (0, 0))), ZYX_ORDER),
+}
+
+
+class FormedChunks(BadChunks):
+    """Gives every chunk in the one form that params.form names."""
+
+    def process(self, file_path: str, x_index: int, y_index: int, z_index: int) -> Any:
+        assert self.parameters is not None
+        return FORMS[self.parameters["form"]](block(x_index))
+
+
 class TransposedChunks(BadChunks):
     """The same voxels in each of the four orders there are."""
 

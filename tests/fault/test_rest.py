@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 
+from boss_ingest.boss.client import BossClient
 from boss_ingest.boss.jobs import JobState
+from boss_ingest.config.loading import load_job_file
+from boss_ingest.engine.options import Options
+from boss_ingest.engine.plan import make_plan
 from boss_ingest.errors import GaveUpError
 from boss_ingest.local.faults import Cut, Fault, Garbage, Hold, Http, Lose, Reset
 from boss_ingest.local.job_store import State
+from boss_ingest.plugins.loading import load_source
 from tests.fault.ground import open_ground
 
 if TYPE_CHECKING:
@@ -124,3 +130,14 @@ async def test_a_verification_that_never_ends_is_given_up(ground: Ground, tile_j
     assert run.exit_code == 7
     assert "verifying" in str(run.error)
     assert (await ground.client.status(job_id)).state is JobState.COMPLETING
+
+
+async def test_a_boss_that_is_not_there_is_given_up_by_its_name(tile_job: Path, unused_tcp_port: int) -> None:
+    async def at_once(_: float) -> None:
+        pass
+
+    url = f"http://127.0.0.1:{unused_tcp_port}"
+    async with BossClient(url, SecretStr("t0ken"), sleep=at_once) as nobody:
+        with pytest.raises(GaveUpError, match=str(unused_tcp_port)) as caught:
+            await make_plan(load_job_file(tile_job), load_source(load_job_file(tile_job)), nobody, Options())
+    assert caught.value.exit_code == 7

@@ -189,14 +189,6 @@ async def test_a_missing_permission_ends_with_5(ground: Ground, machine: Machine
     assert "resource-manager" in ended.err
 
 
-async def test_a_boss_that_is_not_there_ends_with_7(machine: Machine, slices: Source, tmp_path: Path) -> None:
-    job = slices.write_job(tmp_path / "tiles.json", "http://127.0.0.1:9")
-    running = await machine.start("run", job, "--yes")
-    ended = await running.ended(timeout_s=110)
-    assert ended.code == 7, ended.all
-    assert "127.0.0.1:9" in ended.err
-
-
 async def test_joining_with_another_job_s_file_names_the_difference(
     ground: Ground, machine: Machine, tile_job: Path
 ) -> None:
