@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from boss_ingest.boss.keys import ChunkKey, TileKey
 from boss_ingest.cli.pace import done_by_all
 from boss_ingest.engine import events
 
@@ -17,14 +19,23 @@ def size(number_bytes: float) -> str:
     """Bytes in decimal units, three digits: 4.19 MB."""
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if number_bytes < 999.5 or unit == "TB":
-            return f"{number_bytes:.0f} B" if unit == "B" else f"{number_bytes:.3g} {unit}"
+            return f"{number_bytes:.0f} B" if unit == "B" else f"{three_digits(number_bytes)} {unit}"
         number_bytes /= 1000
     raise AssertionError("unreachable")
 
 
-def count(number: int) -> str:
-    """A whole number with its thousands apart."""
-    return f"{number:,}"
+def three_digits(number: float) -> str:
+    """A number with three digits, or all of those before its point."""
+    return f"{number:.3g}" if number < 999.5 else f"{number:,.0f}"
+
+
+def count(number: int, noun: str = "") -> str:
+    """A whole number with its thousands apart; with a noun, in its singular or plural."""
+    if not noun:
+        return f"{number:,}"
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun.removesuffix('y')}ies" if noun.endswith("y") else f"{number:,} {noun}s"
 
 
 def duration(seconds: float) -> str:
@@ -39,6 +50,17 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
+def task_name(key: str) -> str:
+    """A task by its place in the volume, as its key tells it; else the key itself."""
+    kinds: tuple[tuple[type[TileKey | ChunkKey], str], ...] = ((TileKey, "tile"), (ChunkKey, "chunk"))
+    for kind, noun in kinds:
+        with suppress(ValueError):
+            index = kind.decode(key)
+            sample = f" t={index.t}" if index.t else ""
+            return f"{noun} z={index.z} y={index.y} x={index.x}{sample}"
+    return key
+
+
 def _waiting(event: events.Waiting) -> str:
     return f"the Boss asks to wait {duration(event.wait_s)}" + (f": {event.why}" if event.why else "")
 
@@ -47,23 +69,19 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     events.Preparing: lambda e: (
         f"the Boss is preparing job {e.job_id} (a real one takes two minutes or more)"
     ),
-    events.Uploading: lambda e: f"uploading job {e.job_id}: {count(e.total)} tasks in all",
+    events.Uploading: lambda e: f"uploading job {e.job_id}: {count(e.total, 'task')} in all",
     events.Drained: lambda _: "everything is uploaded; asking the Boss to complete the job",
     events.WaitingForOthers: lambda e: (
-        f"waiting for {count(e.in_flight)} tasks that other clients hold, or that come back to the queue"
+        f"waiting for {count(e.in_flight, 'task')} that other clients hold, or that will come back"
     ),
     events.Waiting: _waiting,
     events.Verifying: lambda _: "the Boss is verifying the job",
     events.BackToUploading: lambda e: f"back to uploading: {e.why}",
     events.Completed: lambda e: f"the Boss says job {e.job_id} is complete",
-    events.SetAside: lambda e: f"set aside after {_tries(e.attempts)}: {e.key}\n  {e.error}",
-    events.Substituted: lambda e: f"made up, as the job file asks: {e.key}: {e.what}",
-    events.Stopping: lambda e: f"finishing {count(e.in_flight)} tasks in flight",
+    events.SetAside: lambda e: f"set aside after {count(e.attempts, 'try')}: {task_name(e.key)}\n  {e.error}",
+    events.Substituted: lambda e: f"made up, as the job file asks: {task_name(e.key)}: {e.what}",
+    events.Stopping: lambda e: f"finishing {count(e.in_flight, 'task')} in flight",
 }
-
-
-def _tries(number: int) -> str:
-    return "1 try" if number == 1 else f"{number} tries"
 
 
 def sentence(event: events.Event) -> str | None:
@@ -74,14 +92,14 @@ def sentence(event: events.Event) -> str | None:
 
 def counts(tally: Tally, pace: Pace, unit: str) -> list[str]:
     """Pace and counts, each in a few words; what is zero and of no interest is left out."""
-    parts = [f"{pace.tasks_per_s:.3g} {unit}/s", f"{size(pace.bytes_per_s)}/s"]
+    parts = [f"{three_digits(pace.tasks_per_s)} {unit}/s", f"{size(pace.bytes_per_s)}/s"]
     if pace.left_s is not None:
         parts.append(f"{duration(pace.left_s)} left")
     parts.append(f"{tally.in_work} in flight")
     if done_by_all(tally) > tally.stored:
         parts.append(f"{count(tally.stored)} done here")
     if tally.retries:
-        parts.append(f"{count(tally.retries)} retries")
+        parts.append(count(tally.retries, "retry"))
     if tally.set_aside:
         parts.append(f"{count(len(tally.set_aside))} set aside")
     return parts

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from boss_ingest.cli.progress import watch
 from boss_ingest.cli.running import say, tell
-from boss_ingest.cli.words import count, duration, size
+from boss_ingest.cli.words import count, duration, size, task_name
 
 if TYPE_CHECKING:
     from boss_ingest.boss.client import BossClient
@@ -82,7 +82,7 @@ def _summarise(assignment: Assignment, tally: Tally, unit: str) -> None:
     if tally.set_aside:
         say(f"set aside: {count(len(tally.set_aside))} {unit}")
         for event in list(tally.set_aside.values())[:10]:
-            say(f"  {event.key}: {event.error.what}")
+            say(f"  {task_name(event.key)}: {event.error.what}")
         if len(tally.set_aside) > 10:
             say(f"  … and {count(len(tally.set_aside) - 10)} more, all in the log")
     if assignment.log_file is not None:

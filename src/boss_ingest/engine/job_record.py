@@ -41,14 +41,16 @@ def remember(record: JobRecord, home: Path) -> None:
 
 def recall(job_id: int, home: Path, *, base_url: str = "", local: str = "") -> list[JobRecord]:
     """What is known of a job of this number, of the given Boss or of any; newest first."""
-    try:
-        paths = sorted((home / "jobs").glob(f"{job_id}@*.json"), key=lambda path: -path.stat().st_mtime)
-        known = [JobRecord(**json.loads(path.read_text(encoding="utf-8"))) for path in paths]
-    except (OSError, ValueError, TypeError) as error:
-        log.warning("cannot read what this machine remembers of job %d: %s", job_id, error)
-        return []
+    known: list[tuple[float, JobRecord]] = []
+    for path in (home / "jobs").glob(f"{job_id}@*.json"):
+        try:
+            record = JobRecord(**json.loads(path.read_text(encoding="utf-8")))
+            known.append((path.stat().st_mtime, record))
+        except (OSError, ValueError, TypeError) as error:
+            log.warning("cannot read %s, which tells of job %d: %s", path, job_id, error)
+    known.sort(key=lambda each: each[0], reverse=True)
     return [
-        record for record in known
+        record for _, record in known
         if (not base_url or record.base_url == base_url) and (not local or record.local == local)
     ]  # fmt: skip
 
