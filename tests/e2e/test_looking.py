@@ -67,7 +67,7 @@ async def test_cancel_asks(
 ) -> None:
     job_id = await start_job(boss, tile_job)
     ended = await machine.run("cancel", "--job-id", job_id, "--host", boss.url, answer=answer)
-    assert "72 of 72 tasks are still in its queue. Cancel it?" in ended.err
+    assert "72 of 72 tasks wait in its queue, not counting those in work. Cancel it?" in ended.err
     assert ended.code == (0 if gone else 130)
     status = await machine.run("status", "--job-id", job_id, "--host", boss.url)
     assert status.code == (6 if gone else 0)

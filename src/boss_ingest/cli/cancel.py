@@ -27,7 +27,9 @@ def cancel(job_id: int, yes: bool, **options: Any) -> None:
         async with open_boss(there, there.base_url(), say=say) as boss:
             status = await stop.unless(boss.status(job_id))
             if not yes:
-                left = f"{status.visible} of {status.total} tasks are still in its queue"
+                left = (
+                    f"{status.visible} of {status.total} tasks wait in its queue, not counting those in work"
+                )
                 ask(f"Job {job_id} is {status.state.name}; {left}. Cancel it?", default=False)
             await stop.unless(boss.cancel(job_id))
         click.echo(f"job {job_id} is cancelled")

@@ -67,12 +67,13 @@ def _waiting(event: events.Waiting) -> str:
 
 _SENTENCES: dict[type, Callable[[Any], str]] = {
     events.Preparing: lambda e: (
-        f"the Boss is preparing job {e.job_id} (a real one takes two minutes or more)"
+        f"the Boss is filling the queue of job {e.job_id}; that can take some minutes"
     ),
     events.Uploading: lambda e: f"uploading job {e.job_id}: {count(e.total, 'task')} in all",
     events.Drained: lambda _: "everything is uploaded; asking the Boss to complete the job",
     events.WaitingForOthers: lambda e: (
-        f"waiting for {count(e.in_flight, 'task')} that other clients hold, or that will come back"
+        f"waiting for {count(e.in_flight, 'task')} that other clients hold "
+        "or that come back within three minutes"
     ),
     events.Waiting: _waiting,
     events.Verifying: lambda _: "the Boss is verifying the job",
