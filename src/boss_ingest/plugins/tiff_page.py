@@ -1,0 +1,218 @@
+"""One page of a TIFF file, and how a part of it is read: just its rows, or just the tiles and strips it touches.
+
+Pixels of an uncompressed page in one piece are read where they lie. Everything else is decoded by tifffile and
+imagecodecs in blocks: one tile, or a run of strips.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from boss_ingest.errors import MissingSourceError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+_RUN_ROWS = 128
+_RUN_BYTES = 4 << 20
+"""How many strips make a block: as many as have at most so many rows and decoded bytes, one at least."""
+
+
+class File(Protocol):
+    """Where the bytes come from."""
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Just so many bytes, or SourceError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A tile or a run of strips: its first segment in the file, and where it lies in the page."""
+
+    segment: int
+    count: int
+    origin_zyx: tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page: `planes` (separate samples), then z, y, x, and `samples` side by side in a pixel.
+
+    Everything is known when it is made: it can be used from any thread.
+    """
+
+    name: str
+    dtype: Any  # as in the file, with its byte order
+    shape: tuple[int, int, int, int, int]  # planes, z, y, x, samples
+    kind: int  # tifffile's hash of all that makes two pages alike
+    direct: int | None  # where its pixels begin, when they are there as they are and in one piece
+    nbytes: int
+    offsets: Sequence[int] = ()
+    counts: Sequence[int] = ()
+    tiled: bool = False
+    segment_zyx: tuple[int, int, int] = (1, 1, 1)
+    decode: Callable[..., Any] | None = None
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, page: Any, *, name: str) -> Page:
+        """From tifffile's page; reads of the file what is still unread of its tables.
+
+        Raises SourceError when it holds no pixels, or fewer than it says.
+        """
+        if page.dtype is None or not page.dataoffsets or 0 in page.shaped:
+            raise SourceError(f"{name} has no pixels, or of no type that can be read")
+        shape = tuple(map(int, page.shaped))
+        known = {"name": name, "shape": shape, "kind": page.hash, "nbytes": int(page.nbytes)}
+        if page.is_final and page.dataoffsets[0]:
+            stored = sum(page.databytecounts)
+            if len(page.dataoffsets) == 1 and 0 < stored < page.nbytes:
+                raise SourceError(
+                    f"{name} says that it has {stored} bytes of pixels, its size makes them {page.nbytes}",
+                    hint="it is damaged: copy or export the file again",
+                )
+            dtype = page.dtype.newbyteorder(page.parent.byteorder)
+            return cls(**known, dtype=dtype, direct=int(page.dataoffsets[0]))
+        depth, rows, columns = 1, page.rowsperstrip, shape[3]
+        if page.is_tiled:
+            depth, rows, columns = page.tiledepth, page.tilelength, page.tilewidth
+        options = {}
+        if page.compression in {6, 7, 34892, 33007}:  # JPEG, whose tables are kept apart
+            options = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
+        return cls(
+            **known,
+            dtype=page.dtype,
+            direct=None,
+            offsets=page.dataoffsets,
+            counts=page.databytecounts,
+            tiled=bool(page.is_tiled),
+            segment_zyx=(depth, min(rows, shape[2]) if not page.is_tiled else rows, columns),
+            decode=page.decode,
+            options=tuple(options.items()),
+        )
+
+    @property
+    def weight(self) -> int:
+        """How much is kept to know it."""
+        return 8 if self.direct is not None else 100 + 2 * len(self.offsets)
+
+    @property
+    def run(self) -> int:
+        """How many strips make a block."""
+        if self.tiled:
+            return 1
+        rows = self.segment_zyx[1]
+        return max(1, min(_RUN_ROWS // rows, _RUN_BYTES // self.segment_bytes))
+
+    @property
+    def segment_bytes(self) -> int:
+        """The decoded size of one tile or strip, all samples of it."""
+        z, y, x = self.segment_zyx
+        return z * y * x * self.shape[4] * int(self.dtype.itemsize)
+
+    def window(
+        self, file: File, rows: range, columns: range, *, at: int | None, plane: int, z: int, sample: int
+    ) -> NDArray[Any]:
+        """Pixels (yx, read-only) of a direct page, read where they lie; `at` is where the page's pixels begin instead.
+
+        Raises SourceError when the file ends before.
+        """
+        import numpy as np
+
+        _, depth, height, width, samples = self.shape
+        begin = self.direct if at is None else at
+        assert begin is not None
+        pixel_bytes = samples * self.dtype.itemsize
+        row_bytes = width * pixel_bytes
+        begin += (plane * depth + z) * height * row_bytes + columns.start * pixel_bytes
+        shape = (len(rows), len(columns), samples)
+        if 11 * len(columns) >= 10 * width:  # hardly more than what is wanted
+            count = (len(rows) - 1) * row_bytes + len(columns) * pixel_bytes
+            data = file.read(begin + rows.start * row_bytes, count)
+            strides = (row_bytes, pixel_bytes, self.dtype.itemsize)
+            whole = np.ndarray(shape, self.dtype, data, strides=strides)
+        else:
+            part_bytes = len(columns) * pixel_bytes
+            data = b"".join(file.read(begin + row * row_bytes, part_bytes) for row in rows)
+            whole = np.frombuffer(data, self.dtype).reshape(shape)
+        return whole[:, :, sample]
+
+    def blocks(self, rows: range, columns: range, *, plane: int, z: int) -> Iterator[Block]:
+        """The blocks that a part of one image touches."""
+        depth, height, width = self.segment_zyx
+        _, page_depth, page_height, page_width, _ = self.shape
+        across = -(-page_width // width)
+        down = -(-page_height // height)
+        deep = -(-page_depth // depth)
+        first = ((plane * deep) + z // depth) * down * across
+        for y in range(rows.start // (height * self.run) * self.run, -(-rows.stop // height), self.run):
+            count = min(self.run, down - y)
+            for x in range(columns.start // width, -(-columns.stop // width)):
+                origin = (z // depth * depth, y * height, x * width)
+                yield Block(first + y * across + x, count if not self.tiled else 1, origin)
+
+    def load(self, file: File, block: Block, *, sample: int, empty: str, most_bytes: int) -> NDArray[Any]:
+        """The pixels (zyx) of a block, cut where the page ends. Decodes: CPU-bound, lets go of the GIL.
+
+        `empty` is what becomes of one that was never written: "fill" or "error". Raises SourceError; a
+        MissingSourceError for an empty one; also for one whose decoded size is above `most_bytes`.
+        """
+        import numpy as np
+
+        if self.segment_bytes > most_bytes:
+            what = "tiles" if self.tiled else "strips"
+            raise SourceError(
+                f"{self.name} is stored in {what} of {self.segment_bytes} bytes; "
+                f"for this job one may have up to {most_bytes}",
+                hint="save it in tiles of 512 × 512, or give boss-ingest more --memory",
+            )
+        parts = [
+            self._segment(file, number, sample=sample, empty=empty)
+            for number in range(block.segment, block.segment + block.count)
+        ]
+        pixels = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        z, y, x = block.origin_zyx
+        _, depth, height, width, _ = self.shape
+        inside: NDArray[Any] = pixels[: depth - z, : height - y, : width - x]
+        deep, tall, wide = self.segment_zyx
+        tall *= block.count
+        if inside.shape != (min(deep, depth - z), min(tall, height - y), min(wide, width - x)):
+            raise _broken(f"{self.name} at {block.origin_zyx}", f"its shape is {pixels.shape}")
+        return np.ascontiguousarray(inside) if inside.base is None else inside.copy()
+
+    def _segment(self, file: File, number: int, *, sample: int, empty: str) -> NDArray[Any]:
+        import numpy as np
+
+        where = f"{'tile' if self.tiled else 'strip'} {number} of {self.name}"
+        try:
+            offset, count = int(self.offsets[number]), int(self.counts[number])
+        except IndexError as error:
+            raise _broken(where, "it is not in the page's table") from error
+        if not offset or not count:
+            if empty == "fill":
+                return np.zeros(self.segment_zyx, self.dtype)
+            raise MissingSourceError(
+                f"{where} is empty: it was never written",
+                hint='if that is meant to be zeros, set `"empty_blocks": "fill"` in the params of the reader',
+            )
+        if count > 2 * self.segment_bytes + (1 << 20):
+            raise _broken(where, f"it has {count} bytes for {self.segment_bytes} bytes of pixels")
+        data = file.read(offset, count)
+        assert self.decode is not None
+        try:
+            decoded, _, _ = self.decode(data, number, **dict(self.options))
+        except Exception as error:
+            raise _broken(where, f"{type(error).__name__}: {error}") from error
+        pixels: NDArray[Any] = decoded[:, :, :, sample]
+        return pixels
+
+
+def _broken(where: str, fact: str) -> SourceError:
+    return SourceError(
+        f"{where} cannot be decoded: {fact}",
+        hint="copy or export the file again, then join the job again; "
+        "if it is whole, it may be of a kind that imagecodecs does not know",
+    )

@@ -1,0 +1,182 @@
+"""Parts of images (yx) out of TIFF files: many at a time off the event loop, or one by one.
+
+Blocks that several parts share are decoded once, kept in a cache of bounded bytes. imagecodecs lets go of the
+GIL while it decodes, so threads do: two of them read tiles of 512 × 512, deflate with predictor, 1.9 times as
+fast as one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from boss_ingest.errors import SourceError
+from boss_ingest.plugins.block_cache import BlockCache
+from boss_ingest.plugins.files import READ_TIMEOUT_S
+from boss_ingest.plugins.tiff_files import TiffFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from boss_ingest.plugins.tiff_page import Block, Page
+
+Empty = Literal["fill", "error"]
+
+_AT_ONCE = 16
+"""How many blocks are loaded at the same time; more would only wait in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """One image: a page of a file, and what of it. Pages are counted from 0.
+
+    `at` is where its pixels begin, in files that have one page for a run of images. With `kind`, the page must
+    be of that kind (Page.kind). `name` is what errors call the file.
+    """
+
+    path: str
+    page: int
+    at: int | None = None
+    plane: int = 0
+    z: int = 0
+    sample: int = 0
+    kind: int | None = None
+    name: str = ""
+
+
+class Planes:
+    """Reads parts of planes. `most_block_bytes`: the largest tile or strip that is decoded at all."""
+
+    def __init__(
+        self, files: TiffFiles, *, most_block_bytes: int, cache_bytes: int = 0, empty: Empty = "error"
+    ) -> None:
+        self._files = files
+        self._cache = BlockCache(cache_bytes)
+        self._most_block_bytes = most_block_bytes
+        self._empty: Empty = empty
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+
+    async def window(
+        self, at: Plane, rows: range, columns: range, *, into: NDArray[Any] | None = None
+    ) -> NDArray[Any]:
+        """That part of an image (yx), cut where the image ends; written to `into` when that is given.
+
+        Raises SourceError naming file and page; a MissingSourceError when there is no file.
+        """
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                return await self._window(at, rows, columns, into)
+        except TimeoutError as error:
+            raise SourceError(
+                f"{at.name or at.path} page {at.page} could not be read within {READ_TIMEOUT_S:g} s",
+                hint="is the disk or its server overloaded?",
+            ) from error
+
+    def window_now(self, at: Plane, rows: range, columns: range) -> NDArray[Any]:
+        """The same, blocking, and keeping no block."""
+        found = self._begin(at, rows, columns, None)
+        if not isinstance(found, _Work):
+            return found
+        return found.join([self._load(at, found.page, block) for block in found.blocks], None)
+
+    async def page(self, at: Plane) -> Page:
+        """What is known of a plane's page. Raises SourceError, MissingSourceError."""
+        return await asyncio.to_thread(self._page, at)
+
+    def _page(self, at: Plane) -> Page:
+        with self._files.use(at.path, name=at.name) as file:
+            return file.frame(at.page)[0]
+
+    async def close(self) -> None:
+        """Let go of all blocks and files; safe to repeat."""
+        await self._cache.close()
+        await asyncio.to_thread(self._files.close)
+
+    async def _window(
+        self, at: Plane, rows: range, columns: range, into: NDArray[Any] | None
+    ) -> NDArray[Any]:
+        async with self._turn:
+            found = await asyncio.to_thread(self._begin, at, rows, columns, into)
+        if not isinstance(found, _Work):
+            return found
+        shared = replace(at, z=0)
+        blocks = await asyncio.gather(
+            *(
+                self._cache.get((shared, block.segment), partial(self._turned, at, found.page, block))
+                for block in found.blocks
+            )
+        )
+        return await asyncio.to_thread(found.join, blocks, into)
+
+    async def _turned(self, at: Plane, page: Page, block: Block) -> NDArray[Any]:
+        async with self._turn:
+            return await asyncio.to_thread(self._load, at, page, block)
+
+    def _begin(
+        self, at: Plane, rows: range, columns: range, into: NDArray[Any] | None
+    ) -> NDArray[Any] | _Work:
+        """The pixels when they can be read at once, else which blocks they are in."""
+        with self._files.use(at.path, name=at.name) as file:
+            page, begin = (file.page(at.page), at.at) if at.at is not None else file.frame(at.page)
+            if at.kind is not None and page.kind != at.kind:
+                raise SourceError(
+                    f"{page.name} has another size, type or compression than the first page of the volume",
+                    hint="save all slices alike, or the ones that differ to a file of their own",
+                )
+            _, _, height, width, _ = page.shape
+            rows, columns = rows[: max(0, height - rows.start)], columns[: max(0, width - columns.start)]
+            if not rows or not columns:
+                raise SourceError(
+                    f"{page.name} has {height} rows × {width} columns, what is asked for begins "
+                    f"at row {rows.start}, column {columns.start}",
+                    hint="correct ingest_job.extent",
+                )
+            if page.direct is None and begin is not None:
+                raise SourceError(f"{page.name} is not in one piece, as the file says that it is")
+            if page.direct is not None:
+                pixels = page.window(file, rows, columns, at=begin, plane=at.plane, z=at.z, sample=at.sample)
+                return _put(pixels, into)
+        return _Work(page, at, rows, columns, list(page.blocks(rows, columns, plane=at.plane, z=at.z)))
+
+    def _load(self, at: Plane, page: Page, block: Block) -> NDArray[Any]:
+        with self._files.use(at.path, name=at.name) as file:
+            return page.load(
+                file, block, sample=at.sample, empty=self._empty, most_bytes=self._most_block_bytes
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    page: Page
+    at: Plane
+    rows: range
+    columns: range
+    blocks: list[Block]
+
+    def join(self, parts: Sequence[NDArray[Any]], into: NDArray[Any] | None) -> NDArray[Any]:
+        """The part that was asked for, out of the blocks it touches."""
+        import numpy as np
+
+        if into is None:
+            into = np.empty((len(self.rows), len(self.columns)), parts[0].dtype)
+        for block, pixels in zip(self.blocks, parts, strict=True):
+            z, y, x = block.origin_zyx
+            _, tall, wide = pixels.shape
+            top, bottom = max(y, self.rows.start), min(y + tall, self.rows.stop)
+            left, right = max(x, self.columns.start), min(x + wide, self.columns.stop)
+            into[
+                top - self.rows.start : bottom - self.rows.start,
+                left - self.columns.start : right - self.columns.start,
+            ] = pixels[self.at.z - z, top - y : bottom - y, left - x : right - x]
+        return into
+
+
+def _put(pixels: NDArray[Any], into: NDArray[Any] | None) -> NDArray[Any]:
+    if into is None:
+        return pixels.copy()
+    into[...] = pixels
+    return into
