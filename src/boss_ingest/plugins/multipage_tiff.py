@@ -1,8 +1,8 @@
-"""TIFF files of many pages: one file a slice with a page for each time sample, or hyperstacks over many files.
+"""TIFF files of many pages: one file a slice with a page for each time sample, or hyperstacks in many files.
 
-Pages are sought, not loaded. These are the classic classes, to subclass or to pair with one's own; the readers of
-tiff_multipage take their place when a job file names both as they are. With tifffile and imagecodecs
-(`boss-ingest[tiff]`).
+Pages are sought, not loaded. These are the classic classes, to subclass or to pair with one's own; the
+readers of tiff_multipage take their place when a job file names both as they are. With tifffile and
+imagecodecs (`boss-ingest[tiff]`).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class SingleTimeTiffPathProcessor(PathProcessor):
         self._names = SliceFiles(parameters, TileGrid(parameters["ingest_job"]))
 
     def process(self, x_index: int, y_index: int, z_index: int, t_index: int | None = None) -> str:
-        """The file. Raises IndexError outside of the job, SourceError when none is named or it leaves root_dir."""
+        """The file. Raises IndexError outside of the job, SourceError outside of root_dir."""
         path = self._names.path(x_index, y_index, z_index, t_index)
         if self._names.folder is not None:
             self._names.folder.check(path)

@@ -1,7 +1,7 @@
 """Volumes in one TIFF file, as tiles or as chunks: multi-page, BigTIFF, OME-TIFF, ImageJ; tiled, compressed.
 
-A tile or a chunk reads and decodes just the tiles and strips of the file that it touches, each of them once for
-all the tasks that share it. With tifffile and imagecodecs (`boss-ingest[tiff]`).
+A tile or a chunk reads and decodes just the tiles and strips of the file that it touches, each of them once
+for all the tasks that share it. With tifffile and imagecodecs (`boss-ingest[tiff]`).
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class TiffTileReader(TileReader):
             raise ConfigError(f"{given.filename} cannot be read as the job file says", problems=(problem,))
 
     async def read(self, index: TileIndex) -> NDArray[Any]:
-        """The pixels (yx) of the tile inside the extent, less where the image ends before. Raises SourceError."""
+        """The pixels (yx) inside the extent, less where the image ends before. Raises SourceError."""
         assert self._source is not None
         try:
             self._grid.check(x=index.x, y=index.y, z=index.z, t=index.t)

@@ -86,7 +86,7 @@ class OpenTiff:
         )
 
     def page(self, number: int) -> Page:
-        """What is needed to read parts of a page. Raises IndexError: there is none, SourceError: it is damaged."""
+        """What is needed to read parts of a page. Raises IndexError without one, SourceError for damage."""
         with self._lock:
             if number in self._pages:
                 self._pages.move_to_end(number)
@@ -140,7 +140,7 @@ class OpenTiff:
 
 
 class TiffFiles:
-    """Files that stay open while they are wanted; the least recently used one goes when there are too many."""
+    """Files that stay open while they are wanted; the least recently used go when there are too many."""
 
     def __init__(self, most_open: int = MOST_OPEN) -> None:
         self._most_open = most_open

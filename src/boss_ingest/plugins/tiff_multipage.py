@@ -1,4 +1,4 @@
-"""Readers of multipage_tiff: pages are sought, not loaded; of a page just the part that a tile needs is read."""
+"""Readers of multipage_tiff: pages are sought, not loaded, and of a page just a tile's part is read."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class SingleTimePathParams(Params):
                     f"{name} is no param of this plugin: there are z_0, z_1 …, {', '.join(self.names())}"
                 )
             if not isinstance(file, str):
-                raise ValueError(f"{name} must be a text in quotes: the name of a file")
+                raise ValueError(f"{name} must be a text in quotes")  # noqa: TRY004 - pydantic's way
         return self
 
 

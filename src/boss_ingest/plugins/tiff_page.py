@@ -1,7 +1,7 @@
-"""One page of a TIFF file, and how a part of it is read: just its rows, or just the tiles and strips it touches.
+"""One page of a TIFF file, and how a part of it is read: its rows, or the tiles and strips that it touches.
 
-Pixels of an uncompressed page in one piece are read where they lie. Everything else is decoded by tifffile and
-imagecodecs in blocks: one tile, or a run of strips.
+Pixels of an uncompressed page in one piece are read where they lie. Everything else is decoded by tifffile
+and imagecodecs in blocks: one tile, or a run of strips.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Page:
     def window(
         self, file: File, rows: range, columns: range, *, at: int | None, plane: int, z: int, sample: int
     ) -> NDArray[Any]:
-        """Pixels (yx, read-only) of a direct page, read where they lie; `at` is where the page's pixels begin instead.
+        """Pixels (yx, read-only) of a direct page; `at` is where its pixels begin, if not where it says.
 
         Raises SourceError when the file ends before.
         """

@@ -34,8 +34,8 @@ _AT_ONCE = 16
 class Plane:
     """One image: a page of a file, and what of it. Pages are counted from 0.
 
-    `at` is where its pixels begin, in files that have one page for a run of images. With `kind`, the page must
-    be of that kind (Page.kind). `name` is what errors call the file.
+    `at` is where its pixels begin, in files that have one page for a run of images. With `kind`, the page
+    must be of that kind (Page.kind). `name` is what errors call the file.
     """
 
     path: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,10 +108,10 @@ class Volume:
         for axis in self.axes[: self._leading]:
             number = number * self.sizes[axis] + at[axis]
         inside = {name: at[axis] for axis, name in self._page_axes.items()}
-        part = {"plane": inside.get("P", 0), "z": inside.get("Z", 0), "sample": inside.get("S", 0)}
+        of_it = partial(Plane, plane=inside.get("P", 0), z=inside.get("Z", 0), sample=inside.get("S", 0))
         if self._begin is not None:
             first = self._series.keyframe
-            return Plane(self.path, first.index, at=self._begin + number * first.nbytes, **part)
+            return of_it(self.path, first.index, at=self._begin + number * first.nbytes)
         page = self._series[number] if number < len(self._series) else None
         if page is None:
             others = {axis: index for axis, index in at.items() if axis in self.axes and axis not in "YX"}
@@ -119,7 +120,7 @@ class Volume:
             raise SourceError(f"{self.path} keeps this volume in pages below others, which cannot be read")
         theirs, ours = page.parent.filehandle.path, self._series.parent.filehandle.path
         path = self.path if theirs == ours else str(theirs)
-        return Plane(path, page.index, kind=self._series.keyframe.hash, **part)
+        return of_it(path, page.index, kind=self._series.keyframe.hash)
 
     def _check_index(self, choice: Choice) -> None:
         for axis, index in choice.index.items():
@@ -165,13 +166,12 @@ def _named(axes: str, shape: tuple[int, ...], choice: Choice) -> str:
         if len(unknown) == 1:
             letters = ["" if letter == "Z" else letter for letter in letters]
             letters[unknown[0]] = "Z"
-    kept = {letters[at] for at in long} | {"Y", "X"}
+    taken = {letters[at] for at in long}
     spare = iter(sorted(set("ABDEFGHJKLMNOPQRUVW") - set(letters)))
     for at, size in enumerate(shape):
-        if size == 1 and (
-            not letters[at] or letters.index(letters[at]) < at or (letters[at] in kept - {"Y", "X"})
-        ):
-            letters[at] = next(spare)
+        if size == 1:
+            letters[at] = letters[at] if letters[at] and letters[at] not in taken else next(spare)
+            taken.add(letters[at])
     return _checked("".join(letters), choice)
 
 
@@ -185,11 +185,8 @@ def _checked(axes: str, choice: Choice) -> str:
 def _split(axes: str, shape: tuple[int, ...], series: Any, name: str) -> tuple[int, dict[str, str]]:
     """How many of the axes count pages; and what the others are called inside a page."""
     planes, depth, height, width, samples = map(int, series.keyframe.shaped)
-    leading = next(
-        n
-        for n in range(len(shape), -1, -1)
-        if math.prod(shape[n:]) >= planes * depth * height * width * samples
-    )
+    pixels = planes * depth * height * width * samples
+    leading = next(n for n in range(len(shape), -1, -1) if math.prod(shape[n:]) >= pixels)
     left = [(axis, n) for axis, n in zip(axes[leading:], shape[leading:], strict=True) if n > 1]
     inside: dict[str, str] = {}
     for size, called in ((planes, "P"), (depth, "Z"), (height, "Y"), (width, "X"), (samples, "S")):

@@ -1,4 +1,4 @@
-"""Which tiles a job has: the bounds of x, y, z and t that classic path processors hold their indices against."""
+"""Which tiles a job has: what path processors hold the indices of a tile against, and where its pixels are."""
 
 from __future__ import annotations
 
