@@ -21,7 +21,7 @@ from boss_ingest.engine.retry import Retrier, pause_s
 from boss_ingest.engine.stop import Stop
 from boss_ingest.engine.tally import Tally
 from boss_ingest.engine.tasks import key_of
-from boss_ingest.errors import Disposition, IngestError, MessageError, RefusedError
+from boss_ingest.errors import Disposition, GaveUpError, IngestError, MessageError, RefusedError
 
 log = logging.getLogger(__name__)
 
@@ -266,4 +266,7 @@ def _gravest(errors: BaseExceptionGroup[IngestError]) -> IngestError:
             pending.extend(error.exceptions)
         elif isinstance(error, IngestError):
             found.append(error)
-    return found[0]
+    gravest = found[0]
+    if gravest.disposition is Disposition.SET_ASIDE:  # asked for no task, so there is none to set aside
+        return GaveUpError(gravest.what, hint=gravest.hint or "the Boss's queue does not work with us")
+    return gravest

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -13,10 +12,8 @@ from boss_ingest.engine.options import Options
 from boss_ingest.engine.pipeline import End
 from boss_ingest.errors import (
     CredentialsError,
-    GaveUpError,
     MessageError,
     PluginError,
-    QueueGoneError,
     RefusedError,
     SourceError,
     ThrottledError,
@@ -31,10 +28,6 @@ PASSING = [TransientError, ThrottledError, CredentialsError]
 
 def reset() -> Exception:
     return TransientError("connection reset")
-
-
-class Killed(BaseException):
-    """Stands for the death of the process at this very step."""
 
 
 def options(**changes: object) -> Options:
@@ -190,21 +183,6 @@ async def test_a_task_that_outlasts_lease_after_lease_is_set_aside_in_the_end() 
     assert rig.deleted == ALL - {2}
 
 
-@pytest.mark.parametrize(("step", "service"), [("put", "S3"), ("index", "SQS"), ("lease", "SQS")])
-def test_a_service_that_never_works_ends_the_run_with_exit_code_7(step: Step, service: str) -> None:
-    @in_warped_time
-    async def check() -> None:
-        rig = TileRig(options=options(give_up_s=100.0))
-        rig.trouble.add(step, reset, times=None)
-        rig.trouble.add("depth", reset, times=None)
-        with pytest.raises(GaveUpError, match=f"{service} has accepted nothing") as caught:
-            await rig.run()
-        assert caught.value.exit_code == 7
-        assert rig.deleted == set()
-
-    check()
-
-
 @in_warped_time
 async def test_an_error_is_not_an_empty_queue() -> None:
     """The original took 19 failed receives for "no task" and went on to complete the job."""
@@ -213,20 +191,6 @@ async def test_an_error_is_not_an_empty_queue() -> None:
     assert await rig.run() is End.DRAINED
     assert rig.deleted == ALL
     assert len(rig.renewed) == 40
-
-
-@in_warped_time
-async def test_a_queue_that_goes_away_ends_the_run_by_its_name() -> None:
-    rig = TileRig(tiles=40, tasks=2)
-
-    async def drop_it(step: Step, z: int | None) -> None:
-        if (step, z) == ("ack", 5):
-            rig.upload.delete()
-
-    rig.trouble.hook = drop_it
-    with pytest.raises(QueueGoneError):
-        await rig.run()
-    assert rig.deleted <= rig.stored
 
 
 @pytest.mark.parametrize("memory_bytes", [1, COST_BYTES, 3 * COST_BYTES, 25 * COST_BYTES])
@@ -319,103 +283,6 @@ async def test_what_another_client_finishes_is_not_done_again() -> None:
 
 
 @in_warped_time
-async def test_a_stop_finishes_what_is_in_flight_and_leases_nothing_more() -> None:
-    rig = TileRig(tiles=30, tasks=4)
-
-    async def stop_at_once(step: Step, _: int | None) -> None:
-        if step == "read":
-            rig.stop.request() if not rig.stop.draining.is_set() else None
-            await asyncio.sleep(5.0)
-
-    rig.trouble.hook = stop_at_once
-    assert await rig.run() is End.STOPPED
-    assert rig.tally.stored == len(rig.deleted) == len(rig.stored)
-    assert 1 <= rig.tally.stored <= 4
-    assert rig.tally.in_work == 0
-    assert len(rig.of(events.Stopping)) == 1
-
-
-@in_warped_time
-async def test_a_stop_waits_no_longer_than_the_grace_period() -> None:
-    rig = TileRig(tiles=30, tasks=4, options=options(grace_s=10.0))
-    loop = asyncio.get_running_loop()
-    began_s = loop.time()
-
-    async def hang(step: Step, _: int | None) -> None:
-        if step == "put":
-            rig.stop.request() if not rig.stop.draining.is_set() else None
-            await asyncio.sleep(3600)
-
-    rig.trouble.hook = hang
-    assert await rig.run() is End.STOPPED
-    assert loop.time() - began_s < 20
-    assert rig.deleted == set()
-
-
-@in_warped_time
-async def test_a_second_stop_drops_what_is_in_flight() -> None:
-    rig = TileRig(tiles=30, tasks=4, options=options(grace_s=1000.0))
-    loop = asyncio.get_running_loop()
-    began_s = loop.time()
-
-    async def hang(step: Step, _: int | None) -> None:
-        if step == "put":
-            await asyncio.sleep(3600)
-
-    async def impatient() -> None:
-        await asyncio.sleep(5)
-        rig.stop.request()
-        await asyncio.sleep(5)
-        rig.stop.request()
-
-    rig.trouble.hook = hang
-    async with asyncio.TaskGroup() as group:
-        group.create_task(impatient())
-        run = group.create_task(rig.run())
-    assert run.result() is End.STOPPED
-    assert loop.time() - began_s < 20
-    assert rig.deleted == set()
-
-
-@in_warped_time
-async def test_a_killed_client_is_followed_by_another_and_nothing_is_lost() -> None:
-    rig = TileRig(tiles=12, tasks=3)
-    await rig.fill()
-
-    async def die(step: Step, z: int | None) -> None:
-        if z == 5 and step == "index":
-            raise Killed
-
-    rig.trouble.hook = die
-    with pytest.raises(BaseExceptionGroup):
-        await rig.pipeline().run()
-    assert rig.deleted <= rig.stored & rig.indexed
-    rig.trouble.hook = None
-    rig.new_client()
-    assert await rig.pipeline().run() is End.DRAINED
-    assert rig.deleted == rig.stored == rig.indexed == set(range(12))
-
-
-@in_warped_time
-async def test_when_nothing_at_all_works_it_stops_early() -> None:
-    rig = TileRig(tiles=200, tasks=8, options=options(hopeless_after=10))
-    rig.trouble.add("read", lambda: SourceError("wrong folder"), times=None)
-    assert await rig.run() is End.HOPELESS
-    assert 10 <= len(rig.set_aside) < 40
-    assert rig.deleted == set()
-
-
-@in_warped_time
-async def test_many_failures_among_successes_are_not_hopeless() -> None:
-    rig = TileRig(tiles=60, tasks=8, options=options(hopeless_after=10))
-    for z in range(0, 60, 2):
-        rig.trouble.add("read", lambda: SourceError("missing"), z=z, times=None)
-    assert await rig.run() is End.DRAINED
-    assert rig.set_aside == set(range(0, 60, 2))
-    assert rig.deleted == set(range(1, 60, 2))
-
-
-@in_warped_time
 async def test_refused_keys_are_renewed_and_the_task_goes_on() -> None:
     rig = TileRig()
     rig.trouble.add("put", lambda: CredentialsError("ExpiredToken"), z=1, times=2)
@@ -439,16 +306,3 @@ async def test_throttling_halves_how_many_puts_are_in_flight() -> None:
     assert limits[0] == 64
     assert 30 <= min(limits) <= 33, "halved once for all that were told so together"
     assert rig.deleted == set(range(30))
-
-
-@pytest.mark.parametrize("work", [lambda: KeyError("bug"), lambda: ZeroDivisionError("bug")])
-def test_a_bug_of_ours_is_not_hidden_and_deletes_nothing(work: Callable[[], Exception]) -> None:
-    @in_warped_time
-    async def check() -> None:
-        rig = TileRig()
-        rig.trouble.add("put", work, z=2)
-        with pytest.raises(ExceptionGroup):
-            await rig.run()
-        assert 2 not in rig.deleted
-
-    check()

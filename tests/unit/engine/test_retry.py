@@ -8,6 +8,7 @@ from boss_ingest.engine.events import Event, Retrying
 from boss_ingest.engine.retry import Retrier, pause_s
 from boss_ingest.engine.tally import Tally
 from boss_ingest.errors import CredentialsError, GaveUpError, RefusedError, ThrottledError, TransientError
+from tests.doubles.warped_time import WarpedLoop, in_warped_time
 
 
 @pytest.fixture(autouse=True)
@@ -102,3 +103,14 @@ def test_pauses_grow_with_full_jitter_up_to_a_ceiling() -> None:
     assert all(0 <= pause_s(1) <= 0.4 for _ in range(200))
     longest = max(pause_s(50) for _ in range(200))
     assert 10 < longest <= 20
+
+
+@in_warped_time
+async def test_an_hour_in_which_nothing_was_asked_is_no_silence() -> None:
+    """As while the Boss verifies, and then asks for tiles again."""
+    retry = retrier(give_up_s=900.0)
+    assert await retry("S3", Scripted(), what="PUT k") == "done"
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, WarpedLoop)
+    loop.advance(3600.0)
+    assert await retry("S3", Scripted(TransientError("reset")), what="PUT k") == "done"
