@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "boss_ingest.plugins"
 
-MODULES = ("intern", "stack", "zarr", "tile")
+MODULES = ("catmaid", "hdf5", "intern", "multipage_tiff", "stack", "tiff", "zarr", "tile")
 """The modules of this package that have LAYOUTS; none imports its format's library at its top."""
 
 

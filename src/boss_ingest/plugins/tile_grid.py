@@ -1,4 +1,4 @@
-"""Which tiles a job has: what path processors hold the indices of a tile against, and where its pixels are."""
+"""Which tiles a job has: what the indices of a tile are held against, and where its pixels are."""
 
 from __future__ import annotations
 
