@@ -12,7 +12,7 @@ from boss_ingest.errors import ConfigError, Problem
 from boss_ingest.plugins import blame, compat
 from boss_ingest.plugins.catalogue import builtin_classes
 
-_NOT_YET = ("cloudvolume")
+_NOT_YET = ("cloudvolume",)
 """Layouts of the original client that this version does not read."""
 
 
