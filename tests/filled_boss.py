@@ -39,6 +39,7 @@ async def fill(boss: LocalBoss, volume_zyx: NDArray[Any], *, channel: str = "ch"
     extent = {"x": [0, x], "y": [0, y], "z": [0, z]}
     kind = "annotation" if volume_zyx.dtype == np.uint64 else "image"
     names = NAMES | {"channel": channel}
+    await _experiment(boss, extent)
     await boss.prepare(**names, datatype=volume_zyx.dtype.name, extent=extent, channel_type=kind)
     shape = [-(-size // cuboid) * cuboid for size, cuboid in zip(volume_zyx.shape, CUBOID_ZYX, strict=True)]
     padded = np.zeros(shape, volume_zyx.dtype)
@@ -57,3 +58,24 @@ async def fill(boss: LocalBoss, volume_zyx: NDArray[Any], *, channel: str = "ch"
         job = await client.start(config | {"database": names})
         assert await job.upload(cuboids) == 1
         await client.finish(job.id)
+
+
+async def _experiment(boss: LocalBoss, extent: dict[str, list[int]]) -> None:
+    """Make `col/exp` as intern makes it, with a time unit: it reads no experiment without one."""
+    frame = {
+        f"{axis}_{end}": at
+        for axis, span in extent.items()
+        for end, at in zip(("start", "stop"), span, strict=True)
+    }
+    sizes = {f"{axis}_voxel_size": 4.0 for axis in "xyz"}
+    samples = {"num_time_samples": 1, "time_step": 0, "time_step_unit": "seconds"}
+    async with Client(boss) as client:
+        for path, body in (
+            ("coord/col_exp_frame", {**frame, **sizes, "voxel_unit": "nanometers"}),
+            ("collection/col", {}),
+            ("collection/col/experiment/exp", {"coord_frame": "col_exp_frame", **samples}),
+        ):
+            status, answer = await client.ask("GET", f"/v1/{path}/")
+            if status != 200:
+                status, answer = await client.ask("POST", f"/v1/{path}/", body)
+            assert status in {200, 201}, answer

@@ -7,6 +7,7 @@ with neither, BossDB's token for everybody. Errors name where a token was found,
 from __future__ import annotations
 
 import configparser
+import json
 import os
 import re
 from dataclasses import dataclass
@@ -65,6 +66,19 @@ def find_account(
     return _checked(found, allow_http=allow_http)
 
 
+def token_in(path: Path) -> SecretStr:
+    """The token in a file: by itself, or as {"token": "..."}. Raises ConfigError."""
+    text = _text(path)
+    if text is None:
+        raise ConfigError(f"there is no token file {path}", hint="it holds the token and nothing else")
+    try:
+        data = json.loads(text)
+    except ValueError:
+        data = text.strip()
+    found = data.get("token") if isinstance(data, dict) else data
+    return SecretStr(found if isinstance(found, str) else text.strip())
+
+
 def _configured() -> Account | None:
     """As intern itself is configured: its file, or else all three variables of the environment."""
     path = Path.home() / ".intern" / "intern.cfg"
@@ -78,13 +92,9 @@ def _configured() -> Account | None:
 
 
 def _from_file(path: Path) -> Account | None:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            text = file.read(_MOST_CHARACTERS)
-    except (FileNotFoundError, NotADirectoryError):
+    text = _text(path)
+    if text is None:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {type(error).__name__}") from None
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
         parser.read_string(text)
@@ -99,6 +109,16 @@ def _from_file(path: Path) -> Account | None:
         return None
     # intern itself wants all three; boss-ingest has always been content with the token
     return Account(host or DEFAULT_HOST, protocol or "https", SecretStr(token), f"{path} [{section}]")
+
+
+def _text(path: Path) -> str | None:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            return file.read(_MOST_CHARACTERS)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {type(error).__name__}") from None
 
 
 def _checked(found: Account, *, allow_http: bool) -> Account:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, SecretStr
 
 from boss_ingest.errors import ConfigError, Problem
-from boss_ingest.plugins.intern_account import DEFAULT_HOST, Account, find_account
+from boss_ingest.plugins.intern_account import DEFAULT_HOST, Account, find_account, token_in
 from boss_ingest.plugins.intern_channel import CUBOID_ZYX, Address
 from boss_ingest.plugins.params import ChunkParams, Params, TileParams
 
@@ -29,6 +30,7 @@ class SourceParams(TileParams):
     token: SecretStr | None = Field(
         None, description="of the source's Boss; without it, what intern is configured with"
     )
+    token_file: str | None = Field(None, description="a file that holds the token, instead of token")
     host: str | None = Field(None, description=f"of the source's Boss, beside a token; {DEFAULT_HOST}")
     protocol: Literal["https", "http"] | None = Field(None, description="https")
     allow_http: bool = Field(False, description="send the token unencrypted to another machine")
@@ -67,8 +69,12 @@ class InternChunkParams(SourceParams, ChunkParams):
 
 def account_of(given: SourceParams, section: str) -> Account:
     """The Boss and the token they mean. Raises ConfigError."""
+    if given.token is not None and given.token_file is not None:
+        rule = Problem(f"{section}.params.token_file", given.token_file, "must not stand beside token", "")
+        raise ConfigError("the source's token is given twice", problems=(rule,))
+    token = token_in(Path(given.token_file)) if given.token_file is not None else given.token
     return find_account(
-        token=given.token,
+        token=token,
         host=given.host,
         protocol=given.protocol,
         allow_http=given.allow_http,

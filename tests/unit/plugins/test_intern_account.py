@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from boss_ingest.errors import ConfigError
-from boss_ingest.plugins.intern import InternTileParams
-from boss_ingest.plugins.intern_account import Account, find_account
+from boss_ingest.plugins.intern_account import Account, find_account, token_in
+from boss_ingest.plugins.intern_params import InternTileParams, account_of
 
 SECRET = "s3cr3t0123456789"
 FILE = f"[Default]\nprotocol = https\nhost = boss.lab.org\ntoken = {SECRET}\n"
@@ -132,3 +132,16 @@ def test_params_show_their_token_nowhere() -> None:
         with pytest.raises(ConfigError) as caught:
             InternTileParams.read({**names, **each}, section="client.tile_processor")
         assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [SECRET + "\n", f'{{"token": "{SECRET}"}}', f'"{SECRET}"'])
+def test_a_token_may_stand_in_a_file_of_its_own(home: Path, text: str) -> None:
+    path = home / "token"
+    path.write_text(text)
+    assert token_in(path).get_secret_value() == SECRET
+    with pytest.raises(ConfigError, match="there is no token file"):
+        token_in(home / "none")
+    both = {"collection": "c", "experiment": "e", "channel": "ch", "token": SECRET, "token_file": str(path)}
+    with pytest.raises(ConfigError, match="token_file") as caught:
+        account_of(InternTileParams.read(both, section="client.tile_processor"), "client.tile_processor")
+    assert SECRET not in str(caught.value)
