@@ -12,6 +12,7 @@ import pytest
 from boss_ingest.errors import ConfigError, SourceError
 from boss_ingest.plugins.classic import ClassicChunks
 from boss_ingest.plugins.reader import Box, ChunkReader, Setup
+from boss_ingest.plugins.tiff import TiffVolumeReader
 from boss_ingest.plugins.zarr import ZarrReader
 
 tensorstore = pytest.importorskip("tensorstore", reason="needs boss-ingest[zarr]")
@@ -66,7 +67,30 @@ def zarr(version, url="{}"):
     return make
 
 
-@pytest.fixture(params=[zarr(2), zarr(3), zarr(3, "file://{}")], ids=["zarr 2", "zarr 3", "zarr file url"])
+def tiff(**how):
+    def make(folder):
+        tifffile = pytest.importorskip("tifffile", reason="needs boss-ingest[tiff]")
+        file = folder / "em.tif"
+        tifffile.imwrite(file, VOLUME, photometric="minisblack", **how)
+
+        def remove():
+            file.unlink()
+            return "em.tif"
+
+        return Source(TiffVolumeReader, Setup({}, {"filename": str(file)}, JOB, folder), remove)
+
+    return make
+
+
+ZARRS = {"zarr 2": zarr(2), "zarr 3": zarr(3), "zarr file url": zarr(3, "file://{}")}
+TIFFS = {
+    "tiff": tiff(),
+    "tiff, tiled and compressed": tiff(tile=(16, 32), compression="zlib", predictor=True, bigtiff=True),
+}
+SOURCES = ZARRS | TIFFS
+
+
+@pytest.fixture(params=SOURCES.values(), ids=SOURCES.keys())
 def source(request, tmp_path):
     return request.param(tmp_path)
 
@@ -225,10 +249,11 @@ async def test_a_damaged_zarr_chunk_is_a_source_error_that_names_the_box(tmp_pat
     assert "tensorstore_spec" not in caught.value.what
 
 
+@pytest.mark.parametrize("make", ZARRS.values(), ids=ZARRS.keys())
 @pytest.mark.parametrize(("index_xyz", "shape"), [((0, 0, 0), (16, 32, 32)), ((1, 1, 2), (8, 18, 28))])
-def test_the_classic_face_gives_the_same_voxels(source, index_xyz, shape):
+def test_the_classic_face_gives_the_same_voxels(make, index_xyz, shape, tmp_path):
     pair = "ingestclient.plugins.zarr.ZarrPathProcessor", "ingestclient.plugins.zarr.ZarrChunkProcessor"
-    _, array = ClassicChunks(*pair, source.setup).read(*index_xyz)
+    _, array = ClassicChunks(*pair, make(tmp_path).setup).read(*index_xyz)
     x, y, z = index_xyz
     assert array.shape == shape
     assert (array == VOLUME[16 * z :, 32 * y :, 32 * x :][:16, :32, :32]).all()

@@ -11,6 +11,11 @@ import pytest
 from PIL import Image
 
 from boss_ingest.errors import SourceError
+from boss_ingest.plugins.catmaid_readers import (
+    CatmaidDirectoryImageStackReader,
+    CatmaidFileImageStackReader,
+    CatmaidFileImageStackZoomLevelReader,
+)
 from boss_ingest.plugins.reader import Setup, TileIndex, TileReader
 from boss_ingest.plugins.stack import StackReader
 
@@ -52,7 +57,33 @@ def stack(folder, root):
     return Source(StackReader, Setup(names, {"filesystem": "local"}, JOB, folder), remove)
 
 
-@pytest.fixture(params=[stack])
+def catmaid(kind, template):
+    def make(folder, root):
+        for index in INDICES:
+            file = folder / template.format(x=index.x, y=index.y, z=index.z)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels(index)).save(file)
+
+        def remove(index):
+            name = template.format(x=index.x, y=index.y, z=index.z)
+            (folder / name).unlink()
+            return name
+
+        names = {"root_dir": root, "filetype": "png"}
+        return Source(kind, Setup(names, {"filetype": "png"}, JOB, folder), remove)
+
+    return make
+
+
+SOURCES = {
+    "stack": stack,
+    "catmaid 1": catmaid(CatmaidFileImageStackReader, "{z}/{y}_{x}_0.png"),
+    "catmaid 4": catmaid(CatmaidFileImageStackZoomLevelReader, "0/{z}/{y}_{x}.png"),
+    "catmaid 5": catmaid(CatmaidDirectoryImageStackReader, "0/{z}/{y}/{x}.png"),
+}
+
+
+@pytest.fixture(params=SOURCES.values(), ids=SOURCES.keys())
 def source(request, tmp_path):
     return request.param(tmp_path, str(tmp_path))
 
