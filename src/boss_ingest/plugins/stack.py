@@ -1,78 +1,72 @@
-"""Stacks of images, one file a slice or a tile: `root_dir/base_filename.extension`, a template.
+"""Stacks of images, one file a slice, a tile, or an image of a grid: `root_dir/base_filename.extension`.
 
-Two faces of the same thing: the classic classes, to subclass or to pair with one's own, and StackReader,
-which takes their place when a job file names both as they are.
+Two faces of the same thing: the classic classes, to subclass or to pair with one's own, and the readers of
+stack_readers.py, which take their place when a job file names both as they are.
 """
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, Self
+from typing import IO, TYPE_CHECKING, Any
 
-from pydantic import Field, model_validator
-
-from boss_ingest.errors import SourceError
+from boss_ingest.errors import ConfigError, SourceError
 from boss_ingest.plugins.catalogue import Layout
+from boss_ingest.plugins.chunk import ZYX_ORDER, ChunkProcessor
 from boss_ingest.plugins.files import Folder
-from boss_ingest.plugins.params import Params, TileParams
+from boss_ingest.plugins.intern_thread import Blocking
 from boss_ingest.plugins.path import PathProcessor
-from boss_ingest.plugins.reader import Setup, SourceInfo, TileIndex, TileReader
-from boss_ingest.plugins.template import fill
+from boss_ingest.plugins.reader import Box, Setup, TileIndex
+from boss_ingest.plugins.stack_names import StackNames
+from boss_ingest.plugins.stack_params import StackChunkParams, StackPathParams, StackTileParams
+from boss_ingest.plugins.stack_readers import StackChunkReader, StackReader
 from boss_ingest.plugins.tile import TileProcessor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_DTYPES = {"1": "uint8", "L": "uint8", "P": "uint8", "I;16": "uint16", "I;16B": "uint16", "I": "int32"}
+    from numpy.typing import NDArray
 
-
-class StackPathParams(Params):
-    """Where the files are and how they are named."""
-
-    root_dir: str = Field(description="the folder all files are in")
-    base_filename: str = Field(description="a template, such as section<p:4>_y<y>_x<x>")
-    extension: str = Field(description="of the files, without the dot")
-    allow_outside_root: bool = Field(False, description="also read files that links or .. lead to")
-
-    @model_validator(mode="after")
-    def _stays_inside(self) -> Self:
-        name = Path(f"{self.base_filename}.{self.extension}")
-        if not self.allow_outside_root and (name.is_absolute() or ".." in name.parts):
-            raise ValueError('base_filename must stay inside root_dir, or "allow_outside_root" be true')
-        return self
-
-
-class StackTileParams(TileParams):
-    """How the files are read."""
-
-    extension: str = Field("", description="not used any more: files are recognised by what is in them")
-    filesystem: Literal["local"] = Field("local", description="where the files are")
-    fail_gracefully: bool = Field(False, description='the same as "missing": "zeros"')
+_CACHE_BYTES = 256 << 20
+"""Of decoded images, in each worker process that runs a classic processor."""
 
 
 class ZindexStackPathProcessor(PathProcessor):
-    """Names a file by its slice: see StackPathParams."""
+    """Names a file by its slice: see StackPathParams. In a volumetric job, the pattern of all files."""
 
     def setup(self, parameters: dict[str, Any]) -> None:
         """Raises ConfigError for params that cannot be."""
         self.parameters = parameters
-        self._names = _Names(parameters, parameters["ingest_job"])
+        self._volumetric = "chunk_size" in parameters["ingest_job"]
+        self._names = StackNames.of(parameters, parameters["ingest_job"])
+        self._folder = Folder(self._names.root_dir, allow_outside=self._names.allow_outside)
 
     def process(self, x_index: int, y_index: int, z_index: int, t_index: int | None = None) -> str:
         """The tile's file. Raises IndexError outside of the job, SourceError outside of root_dir."""
+        if self._volumetric:
+            return self._names.pattern
         path = self._names.path(x_index, y_index, z_index, t_index)
-        self._names.folder.check(path)
+        self._folder.check(path)
         return path
 
 
 class ZindexStackTileProcessor(TileProcessor):
-    """Opens that file, and hands it on as it is, whatever its size or format: see StackTileParams."""
+    """Opens that file, and hands it on as it is, or cuts the tile out of it: see StackTileParams."""
 
     def setup(self, parameters: dict[str, Any]) -> None:
         """Raises ConfigError for params that cannot be."""
         self.parameters = parameters
-        StackTileParams.read(parameters, section="client.tile_processor")
+        params = StackTileParams.read(parameters, section="client.tile_processor")
+        if params.images == "grid":
+            raise ConfigError(
+                '"images": "grid" is read where the job file names ZindexStackPathProcessor and '
+                "ZindexStackTileProcessor themselves: a path processor of your own names one file a tile",
+                hint='name these two, or have yours name whole slices, with "images": "slices"',
+            )
+        self._local = params.filesystem == "local" and params.images == "tiles"
+        self._reader = _TilesOfAPath()
+        if not self._local:
+            self._blocking = Blocking(self, self._reader, _setup(parameters))
 
     def process(
         self,
@@ -82,75 +76,112 @@ class ZindexStackTileProcessor(TileProcessor):
         z_index: int,
         t_index: int | None = 0,
     ) -> IO[bytes]:
-        """The open file. Raises OSError."""
-        return Path(file_path).open("rb")
+        """The open file, or an image of the tile. Raises OSError, SourceError."""
+        if self._local:
+            return Path(file_path).open("rb")
+        index = TileIndex(x_index, y_index, z_index, t_index or 0)
+        found = self._blocking.run(self._reader.read_from(file_path, index))
+        return io.BytesIO(found) if isinstance(found, bytes) else _image(found, file_path)
 
 
-class StackReader(TileReader):
-    """Reads the files of a stack as they are, off the event loop."""
+class ZindexStackChunkProcessor(ChunkProcessor):
+    """Puts a chunk together from the slices that a pattern leads to: see StackChunkParams."""
+
+    def setup(self, parameters: dict[str, Any]) -> None:
+        """Raises ConfigError for params that cannot be."""
+        self.parameters = parameters
+        job = parameters["ingest_job"]
+        self._size_zyx = tuple(job["chunk_size"][axis] for axis in "zyx")
+        self._extent_zyx = tuple(job["extent"][axis] for axis in "zyx")
+        self._reader = _ChunksOfAPattern()
+        self._blocking = Blocking(self, self._reader, _setup(parameters))
+
+    def process(self, file_path: str, x_index: int, y_index: int, z_index: int) -> tuple[NDArray[Any], int]:
+        """The voxels (zyx) inside the extent; `file_path` has placeholders. Raises SourceError."""
+        at = zip((z_index, y_index, x_index), self._size_zyx, self._extent_zyx, strict=True)
+        spans = [(max(low, i * size), min(high, (i + 1) * size)) for i, size, (low, high) in at]
+        z, y, x = spans
+        box = Box((z[0], y[0], x[0]), (z[1], y[1], x[1]))
+        return self._blocking.run(self._reader.read_from(file_path, box)), ZYX_ORDER
+
+
+class _TilesOfAPath(StackReader):
+    """Reads from the paths that a path processor names, which has checked them."""
+
+    def names(self, setup: Setup) -> StackNames:
+        return StackNames("", "", setup.ingest_job, allow_outside=True)
+
+    async def read_from(self, path: str, index: TileIndex) -> bytes | NDArray[Any]:
+        if self._slices is not None:
+            return await self.cut(lambda *_: path, index)
+        assert self._objects is not None
+        return await self._objects.read(path, most_bytes=self._most_bytes)
+
+
+class _ChunksOfAPattern(StackChunkReader):
+    """Reads from the patterns that a path processor names: what they lead to is checked here."""
 
     async def open(self, setup: Setup) -> None:
-        """Check the params; looks at no file. Raises ConfigError."""
-        self._names = _Names(setup.path_params, setup.ingest_job)
-        StackTileParams.read(setup.params, section="client.tile_processor")
-        size = setup.ingest_job["tile_size"]
-        self._most_bytes = (64 << 20) + 32 * size["x"] * size["y"]
+        self._ingest_job = setup.ingest_job
+        self._allow_outside = bool(setup.params.get("allow_outside_root"))
+        await super().open(setup)
 
-    async def read(self, index: TileIndex) -> bytes:
-        """The bytes of the file. Raises SourceError, MissingSourceError."""
-        return await self._names.folder.read(self.locate(index), most_bytes=self._most_bytes)
+    def names(self, setup: Setup) -> StackNames:
+        return StackNames("", "", setup.ingest_job, allow_outside=True)
 
-    def locate(self, index: TileIndex) -> str:
-        """The path of the file. Raises SourceError for an index outside of the job."""
-        try:
-            return self._names.path(index.x, index.y, index.z, index.t)
-        except IndexError as error:
-            raise SourceError(f"{index} has no file: {error}") from error
+    async def read_from(self, pattern: str, box: Box) -> NDArray[Any]:
+        names = StackNames.from_pattern(pattern, self._ingest_job, allow_outside=self._allow_outside)
+        folder = Folder(names.root_dir, allow_outside=self._allow_outside)
 
-    async def describe(self) -> SourceInfo:
-        """The type of the first slice's pixels. Raises SourceError when it can't be read."""
-        z_start, _ = self._names.extent_z
-        path = self.locate(TileIndex(0, 0, z_start, 0))
-        body = await self._names.folder.read(path, most_bytes=self._most_bytes)
-        from PIL import Image
+        def name(z: int, row: int, column: int) -> str:
+            path = names.image(z, row, column)
+            folder.check(path)
+            return path
 
-        try:
-            with Image.open(io.BytesIO(body)) as image:
-                dtype = _DTYPES.get(image.mode)
-        except (OSError, Image.DecompressionBombError) as error:
-            raise SourceError(f"{path} is not an image that can be read") from error
-        return SourceInfo(dtype=dtype, shape_zyx=None, where=path)
-
-    async def close(self) -> None:
-        """There is nothing to let go of."""
+        return await self.cut(name, box)
 
 
-class _Names:
-    def __init__(self, params: Mapping[str, Any], ingest_job: Mapping[str, Any]) -> None:
-        given = StackPathParams.read(params, section="client.path_processor")
-        self.folder = Folder(given.root_dir, allow_outside=given.allow_outside_root)
-        self._template = f"{given.base_filename}.{given.extension}"
-        start, stop = ingest_job["extent"]["z"]
-        self.extent_z: tuple[int, int] = (start, stop)
+def _setup(parameters: Mapping[str, Any]) -> Setup:
+    params = {key: value for key, value in parameters.items() if key != "ingest_job"}
+    return Setup({}, params, parameters["ingest_job"], Path(), cache_bytes=_CACHE_BYTES)
 
-    def path(self, x: int, y: int, z: int, t: int | None) -> str:
-        start, stop = self.extent_z
-        if t != 0:
-            raise IndexError(f"t is {t}, a stack has the one time sample 0")
-        if not start <= z < stop:
-            raise IndexError(f"z is {z}, ingest_job.extent.z is [{start}, {stop}]")
-        return self.folder.join(fill(self._template, x=x, y=y, z=z))
+
+def _image(tile_yx: NDArray[Any], name: str) -> IO[bytes]:
+    """A TIFF of the same values. Raises SourceError for those that no tile can carry."""
+    import numpy as np
+    from PIL import Image
+
+    if tile_yx.dtype.itemsize > 2 or tile_yx.dtype.kind == "i":
+        if tile_yx.dtype.kind == "f" or tile_yx.max() >= 1 << 31:
+            raise SourceError(
+                f"{name} has values that a tile cannot carry: {tile_yx.dtype.name}, up to {tile_yx.max():g}",
+                hint='ingest this data with "ingest_type": "volumetric"',
+            )
+        tile_yx = tile_yx.astype(np.int32)
+    into = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(tile_yx)).save(into, "TIFF")
+    return into
 
 
 LAYOUTS = (
     Layout(
         name="stack.ZindexStackTileProcessor",
-        reads="a folder of images, one file a slice or one a tile: PNG, TIFF, JPEG",
+        reads="a folder of images (PNG, TIFF, JPEG): one file a tile, a slice, or one of a grid; local or S3",
         processor=ZindexStackTileProcessor,
         params=StackTileParams,
         path=ZindexStackPathProcessor,
         path_params=StackPathParams,
         reader=StackReader,
         example="stack.json",
+    ),
+    Layout(
+        name="stack.ZindexStackChunkProcessor",
+        reads="a folder of images (PNG, TIFF, JPEG): one file a slice, or one of a grid; local or S3",
+        processor=ZindexStackChunkProcessor,
+        params=StackChunkParams,
+        path=ZindexStackPathProcessor,
+        path_params=StackPathParams,
+        reader=StackChunkReader,
+        example="stack-chunks.json",
     ),
 )

@@ -1,17 +1,36 @@
 """Filename templates: `<>`, `<o:200>`, `<p:4>`, `<o:200p:4>` for the z index, `<z>` `<y>` `<x>` as they are.
 
-`o` is added to the index, then zeros fill it up to `p` digits. Anything else in angle brackets is no
-placeholder and stays (docs/protocol.md, "Plugins").
+`o` is added to the index, then zeros fill it up to `p` digits. `<y:p:3>`, `<x:o:1p:2>` do the same for the
+other axes, which the original cannot. Anything else in angle brackets is no placeholder and stays
+(docs/protocol.md, "Plugins").
 """
 
 from __future__ import annotations
 
 import re
 
-_NUMBER = re.compile(r"<(?:o:(\d+))?(?:p:(\d+))?>")
+_NUMBER = re.compile(r"<(?:([xyz]):(?=[op]:))?(?:o:(\d+))?(?:p:(\d+))?>")
+_PLAIN = re.compile(r"<([xyz])>")
 
 
-def fill(template: str, *, x: int, y: int, z: int) -> str:
-    """The file name for one tile."""
-    named = _NUMBER.sub(lambda match: str(z + int(match[1] or 0)).zfill(int(match[2] or 0)), template)
-    return named.replace("<z>", str(z)).replace("<y>", str(y)).replace("<x>", str(x))
+def fill(template: str, *, z: int, y: int | None = None, x: int | None = None) -> str:
+    """The file name for one tile, slice or image; placeholders of an axis that is not given stay."""
+    indices = {axis: index for axis, index in (("z", z), ("y", y), ("x", x)) if index is not None}
+
+    def number(match: re.Match[str]) -> str:
+        axis = match[1] or "z"
+        if axis not in indices:
+            return match[0]
+        return str(indices[axis] + int(match[2] or 0)).zfill(int(match[3] or 0))
+
+    named = _NUMBER.sub(number, template)
+    return _PLAIN.sub(lambda match: str(indices.get(match[1], match[0])), named)
+
+
+def fixed_folder(template: str) -> str:
+    """The folders at its beginning that are the same for all indices; "" when there are none."""
+    first = min(
+        (found.start() for kind in (_NUMBER, _PLAIN) if (found := kind.search(template))),
+        default=len(template),
+    )
+    return template[: template.rfind("/", 0, first) + 1]

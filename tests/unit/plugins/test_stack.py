@@ -62,7 +62,9 @@ def test_all_problems_are_told_at_once():
     with pytest.raises(ConfigError) as caught:
         ZindexStackPathProcessor().setup({"ingest_job": JOB})
     assert [problem.path.rpartition(".")[2] for problem in caught.value.problems] == [
-        "root_dir", "base_filename", "extension",
+        "root_dir",
+        "base_filename",
+        "extension",
     ]
 
 
@@ -100,11 +102,24 @@ def test_a_missing_file_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("filesystem", "says"), [("s3", "must be"), ("s3_copy", "must be"), ("ftp", "must be")]
+    ("params", "says"),
+    [
+        ({"filesystem": "ftp"}, '"local" or "s3" or "s3_copy"|must be'),
+        ({"filesystem": "s3"}, "takes a bucket"),
+        ({"filesystem": "s3_copy"}, "takes a bucket"),
+        ({"images": "mosaic"}, "must be"),
+        ({"images": "grid"}, "takes an image_size"),
+        ({"images": "slices", "image_size": {"x": 3}}, "image_size is"),
+        ({"images": "slices", "image_size": {"x": 0, "y": 1}}, "image_size is"),
+        ({"max_image_bytes": 0}, "max_image_bytes"),
+        ({"offset_x": 1.5}, "whole number"),
+        ({"image": "slices"}, 'did you mean "images"'),
+        ({"images": "grid", "image_size": {"x": 3, "y": 2}}, "ZindexStackPathProcessor"),
+    ],
 )
-def test_other_filesystems_are_refused_by_name(filesystem, says):
+def test_params_that_cannot_be_read_with_are_refused_by_name(params, says):
     with pytest.raises(ConfigError, match=says):
-        tiles(filesystem=filesystem)
+        tiles(**params)
 
 
 async def reader(root, **params):
