@@ -16,6 +16,8 @@ _OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _COUNTS, _SAMPLE_FORMAT = 273
 _PLAIN = {_COMPRESSION: 1, _PHOTOMETRIC: 1, _FILL_ORDER: 1, _ORIENTATION: 1, _SAMPLES: 1, _SAMPLE_FORMAT: 1}
 """What a plain page says or, except for the photometric interpretation, may leave unsaid."""
 
+_UNDERSTOOD = {_WIDTH, _HEIGHT, _BITS, _OFFSETS, _ROWS_PER_STRIP, _COUNTS, *_PLAIN}
+
 
 def prove(body: bytes, *, name: str) -> Proved | None:
     """Check a file that starts with one of SIGNATURES. None: it takes decoding to tell.
@@ -25,8 +27,10 @@ def prove(body: bytes, *, name: str) -> Proved | None:
     order = "<" if body[:1] == b"I" else ">"
     try:
         tags, pages = _first_page(body, order)
-        plain = pages == 1 and _PHOTOMETRIC in tags and all(
-            tags.get(tag, (value,)) == (value,) for tag, value in _PLAIN.items()
+        plain = (
+            pages == 1
+            and _PHOTOMETRIC in tags
+            and all(tags.get(tag, (value,)) == (value,) for tag, value in _PLAIN.items())
         )
         (columns,), (rows,), (bits,) = tags[_WIDTH], tags[_HEIGHT], tags[_BITS]
         (rows_per_strip,) = tags.get(_ROWS_PER_STRIP, (rows,))
@@ -55,6 +59,8 @@ def _first_page(body: bytes, order: str) -> tuple[dict[int, tuple[int, ...]], in
     for entry in range(at + 2, at + 2 + 12 * entries, 12):
         tag, kind, count = struct.unpack_from(f"{order}HHI", body, entry)
         if kind not in _FORMATS:
+            if tag in _UNDERSTOOD:
+                raise ValueError(f"tag {tag} is no whole number")
             continue
         form = f"{order}{count}{_FORMATS[kind]}"
         where = entry + 8

@@ -24,8 +24,16 @@ GREY16 = RNG.integers(256, 65536, (ROWS, COLUMNS), dtype=np.uint16)
 
 
 def spec(dtype="uint8", **changes):
-    return TileSpec(**{"rows": ROWS, "columns": COLUMNS, "needed_rows": ROWS, "needed_columns": COLUMNS,
-                       "dtype": dtype, **changes})
+    return TileSpec(
+        **{
+            "rows": ROWS,
+            "columns": COLUMNS,
+            "needed_rows": ROWS,
+            "needed_columns": COLUMNS,
+            "dtype": dtype,
+            **changes,
+        }
+    )
 
 
 def encoded(array_or_image, kind="PNG", **options):
@@ -242,9 +250,14 @@ def test_an_array_that_cannot_be_a_tile_is_refused(array, says):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    rows=st.integers(1, 30), columns=st.integers(1, 30), needed_rows=st.integers(1, 24),
-    needed_columns=st.integers(1, 24), pad=st.booleans(), as_file=st.booleans(),
-    dtype=st.sampled_from(["u1", "u2"]), big=st.booleans(),
+    rows=st.integers(1, 30),
+    columns=st.integers(1, 30),
+    needed_rows=st.integers(1, 24),
+    needed_columns=st.integers(1, 24),
+    pad=st.booleans(),
+    as_file=st.booleans(),
+    dtype=st.sampled_from(["u1", "u2"]),
+    big=st.booleans(),
 )
 def test_an_edge_tile_keeps_its_place_and_its_values(
     rows, columns, needed_rows, needed_columns, pad, as_file, dtype, big
@@ -281,3 +294,16 @@ def test_damage_is_never_waved_through_as_other_pixels(data, kind):
 def test_real_sections_pass_as_they_are():
     for path in sorted(REAL.glob("*.tif")):
         assert inspect(path.read_bytes(), TileSpec(1024, 1024, 1024, 1024, "uint8"), name=str(path))
+
+
+def test_a_tiff_whose_fields_have_types_that_make_no_sense_is_not_taken_for_whole():
+    """Rows per strip as a float, found by fuzzing: Pillow, and so the Boss, cannot decode it."""
+    body = bytearray(encoded(GREY8, "TIFF"))
+    (pages,) = struct.unpack_from("<I", body, 4)
+    (entries,) = struct.unpack_from("<H", body, pages)
+    places = range(pages + 2, pages + 2 + 12 * entries, 12)
+    tags = {struct.unpack_from("<H", body, at)[0]: at for at in places}
+    struct.pack_into("<H", body, tags[278] + 2, 11)
+    assert not inspect(bytes(body), spec(), name="slice.tif")
+    with pytest.raises(SourceError, match="slice"):
+        fit(bytes(body), spec(), name="slice.tif")
