@@ -23,7 +23,7 @@ _COUNTS = struct.Struct("<II")
 class Message:
     """One message, packed: it can be sent, or opened where its names can be imported."""
 
-    pickled: bytes | memoryview
+    pickled: bytes
     blobs: list[bytes] = field(default_factory=list)
     buffers: list[Any] = field(default_factory=list)
 
@@ -37,7 +37,7 @@ def pack(value: object) -> Message:
     into = io.BytesIO()
     message = Message(b"")
     _Pickler(into, message).dump(value)
-    message.pickled = into.getbuffer()
+    message.pickled = into.getvalue()
     return message
 
 

@@ -61,6 +61,9 @@ def load_source(job: JobFile, *, builtin_only: bool = False) -> LoadedSource:
         known[0].params.read(job.processor.params, section=section)
     if issubclass(processor, TileReader | ChunkReader):
         return _loaded(processor, None, name, None, processor)
+    if job.path_processor is None and known and known[0].path is not None:
+        path = known[0].path  # the one this processor goes with, when its params may all be left out
+        return _loaded(processor, path, name, known[0].path_class_name, _reader_for(path, known, {}))
     if job.path_processor is None:
         raise ConfigError(
             f"{section} {name} needs a client.path_processor beside it",

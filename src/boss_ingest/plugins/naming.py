@@ -12,9 +12,6 @@ from boss_ingest.errors import ConfigError, Problem
 from boss_ingest.plugins import blame, compat
 from boss_ingest.plugins.catalogue import builtin_classes
 
-_NOT_YET = ("cloudvolume",)
-"""Layouts of the original client that this version does not read."""
-
 
 def find_class(dotted: str, *, section: str, builtin_only: bool = False) -> type:
     """Import the class `package.module.Class`: ours, or any on PYTHONPATH or in the working directory.
@@ -50,10 +47,6 @@ def _builtin(dotted: str, short: str, section: str) -> type:
     known = builtin_classes()
     if short in known:
         return known[short]
-    layout = short.partition(".")[0]
-    if layout in _NOT_YET:
-        rule = f"the layout {layout!r} of the original client is not supported by this version yet"
-        raise _unknown(dotted, section, rule, f"there are {', '.join(known)}")
     raise _unknown(dotted, section, "there is no such class")
 
 
@@ -67,7 +60,9 @@ def _imported(module_name: str, dotted: str, section: str) -> object:
         at = blame.place(error)
         fix = f"install {error.name} into the Python environment of boss-ingest"
         if error.name and error.name.partition(".")[0] == "ingestclient":
-            fix = "of the original client there are ingestclient.plugins: path, tile, chunk, stack, zarr"
+            fix = (
+                "of the original client there is ingestclient.plugins, with path, tile, chunk and the layouts"
+            )
         raise _unknown(dotted, section, f"{at} needs {error.name}, which is not there", fix) from error
     except SyntaxError as error:
         rule = f"{error.filename}:{error.lineno} is not valid Python: {error.msg}"

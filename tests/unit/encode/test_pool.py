@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.unit.encode import pool_tasks as tasks
 
 from boss_ingest.encode.pool import WorkerPool
 from boss_ingest.errors import PluginError, SourceError
+from tests.unit.encode import pool_tasks as tasks
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="watches processes with Linux means")
 
@@ -86,8 +86,11 @@ async def test_what_the_function_raises_is_raised_with_the_workers_traceback():
 
 @pytest.mark.parametrize(
     ("function", "says"),
-    [(tasks.raise_awkward, "salt and pepper"), (tasks.raise_system_exit, "enough"),
-     (tasks.return_unpicklable, "pickle")],
+    [
+        (tasks.raise_awkward, "salt and pepper"),
+        (tasks.raise_system_exit, "enough"),
+        (tasks.return_unpicklable, "local object"),
+    ],
 )
 async def test_what_cannot_travel_is_told_and_the_worker_lives_on(function, says):
     async with WorkerPool(1, timeout_s=30) as pool:

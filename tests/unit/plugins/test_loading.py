@@ -63,6 +63,13 @@ def test_a_lab_reader_needs_no_path_processor(lab):
     assert loaded.files == (lab / "lab_readers.py",)
 
 
+def test_ours_needs_no_path_processor_named_where_that_needs_no_params():
+    loaded = load_source(job("ingestclient.plugins.zarr.ZarrChunkProcessor", None, "volumetric"))
+    assert loaded.reader is ZarrReader
+    with pytest.raises(ConfigError, match="root_dir"):
+        load_source(job(f"ingestclient.plugins.{STACK_TILE}", None))
+
+
 def test_a_classic_processor_without_a_path_processor_is_told_what_to_write(lab):
     with pytest.raises(ConfigError, match="TestPassThroughPathProcessor"):
         load_source(job("lab_plugins.LabTiles", None))
@@ -82,8 +89,6 @@ def test_foreign_code_is_not_even_imported_when_only_ours_may_run(lab):
     [
         ("ingestclient.plugins.stack.ZindexStackTileProcesor", f"did you mean {THEIRS}.{STACK_TILE}"),
         ("boss_ingest.plugins.stak.ZindexStackTileProcessor", f"did you mean {THEIRS}.{STACK_TILE}"),
-        ("ingestclient.plugins.hdf5.Hdf5SliceTileProcessor", "'hdf5' of the original client is not"),
-        ("ingestclient.plugins.intern.InternTileProcessor", "not supported by this version yet"),
         ("ingestclient.plugins.tile.TileProcessor", "no such class"),
         ("Tiles", "dotted name"),
         ("no_such_lab.Tiles", "there is no module no_such_lab on PYTHONPATH"),
@@ -94,7 +99,7 @@ def test_foreign_code_is_not_even_imported_when_only_ours_may_run(lab):
         ("lab_plugins.Abstract", "does not define process"),
         ("lab_plugins.LabChunks", "is a ChunkProcessor, here goes a TileProcessor or TileReader"),
         ("needs_more.Tiles", r"needs_more.py:3 needs no_such_package"),
-        ("wants_core.Tiles", r"ingestclient.plugins: path, tile"),
+        ("wants_core.Tiles", r"ingestclient.plugins, with path, tile"),
         ("raises.Tiles", r"RuntimeError: no licence \(.*raises.py:3\)"),
     ],
 )
