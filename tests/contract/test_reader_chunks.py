@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 from boss_ingest.errors import ConfigError, SourceError
+from boss_ingest.plugins.array import ArrayReader
 from boss_ingest.plugins.classic import ClassicChunks
+from boss_ingest.plugins.cloudvolume import CloudVolumeReader
 from boss_ingest.plugins.reader import Box, ChunkReader, Setup
 from boss_ingest.plugins.tiff import TiffVolumeReader
 from boss_ingest.plugins.zarr import ZarrReader
+from tests import arrays
 
 tensorstore = pytest.importorskip("tensorstore", reason="needs boss-ingest[zarr]")
 
@@ -67,6 +70,19 @@ def zarr(version, url="{}"):
     return make
 
 
+def array(write_it, reader=ArrayReader, param="url", **more):
+    def make(folder):
+        write_it(folder / "em")
+
+        def remove():
+            shutil.rmtree(folder / "em")
+            return "em"
+
+        return Source(reader, Setup({}, {param: f"{folder}/em", **more}, JOB, folder), remove)
+
+    return make
+
+
 def tiff(**how):
     def make(folder):
         tifffile = pytest.importorskip("tifffile", reason="needs boss-ingest[tiff]")
@@ -87,7 +103,13 @@ TIFFS = {
     "tiff": tiff(),
     "tiff, tiled and compressed": tiff(tile=(16, 32), compression="zlib", predictor=True, bigtiff=True),
 }
-SOURCES = ZARRS | TIFFS
+ARRAYS = {
+    "array, ome-zarr": array(lambda path: arrays.write_ome(path, "0.5", {"s0": VOLUME})),
+    "array, n5": array(arrays.write_n5),
+    "array, precomputed": array(arrays.write_precomputed),
+    "cloudvolume": array(arrays.write_precomputed, CloudVolumeReader, "cloudpath"),
+}
+SOURCES = ZARRS | ARRAYS | TIFFS
 
 
 @pytest.fixture(params=SOURCES.values(), ids=SOURCES.keys())
@@ -204,7 +226,7 @@ async def test_a_zarr_of_the_wrong_name_is_told_what_there_is(tmp_path):
     assert "em, labels" in caught.value.hint
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/v", "gs://bucket/v", "https://lab.org/v"])
+@pytest.mark.parametrize("url", ["ftp://bucket/v", "boss://bucket/v"])
 async def test_a_zarr_elsewhere_is_refused_by_name(url):
     with pytest.raises(ConfigError, match=url.partition(":")[0]):
         await opened_zarr(url)

@@ -24,7 +24,18 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "boss_ingest.plugins"
 
-MODULES = ("catmaid", "hdf5", "intern", "multipage_tiff", "stack", "tiff", "zarr", "tile")
+MODULES = (
+    "array",
+    "catmaid",
+    "cloudvolume",
+    "hdf5",
+    "intern",
+    "multipage_tiff",
+    "stack",
+    "tiff",
+    "zarr",
+    "tile",
+)
 """The modules of this package that have LAYOUTS; none imports its format's library at its top."""
 
 

@@ -1,25 +1,27 @@
-"""Zarr arrays on a local disk, formats 2 and 3, axes z, y, x; read with tensorstore (`boss-ingest[zarr]`).
+"""Zarr arrays, formats 2 and 3, axes z, y, x: `cloud_path` and `volume_name`, as the original client had it.
 
+Read with tensorstore (`boss-ingest[zarr]`), or with the zarr library where the params ask for it.
 Leading axes of length 1 (t, channel) are left out.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 
-from boss_ingest.errors import ConfigError, Problem, SourceError
+from boss_ingest.errors import ConfigError, SourceError
+from boss_ingest.plugins import array_location
+from boss_ingest.plugins.array import VolumeReader, chunk_bytes
+from boss_ingest.plugins.array_library import LibraryVolume, now, words
+from boss_ingest.plugins.array_volume import View, Volume, open_array
 from boss_ingest.plugins.catalogue import Layout
 from boss_ingest.plugins.chunk import ZYX_ORDER, ChunkProcessor
 from boss_ingest.plugins.params import ChunkParams, Params
 from boss_ingest.plugins.path import PathProcessor
-from boss_ingest.plugins.reader import Box, ChunkReader, Setup, SourceInfo
+from boss_ingest.plugins.reader import Box, Setup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,12 +29,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CACHE_BYTES = 64 << 20
-"""Decoded Zarr chunks kept in memory, for the neighbours that share them."""
+"""Decoded chunks kept by a classic processor, of which there is one in each worker process."""
 
-_METADATA = {".zarray": "zarr", "zarr.json": "zarr3"}
-
-OPEN_TIMEOUT_S = 60.0
-READ_TIMEOUT_S = 100.0
+_SECTION = "client.chunk_processor"
 
 
 class ZarrPathParams(Params):
@@ -45,13 +44,20 @@ class ZarrPathParams(Params):
 class ZarrChunkParams(ChunkParams):
     """Which array."""
 
-    cloud_path: str = Field(description="a folder, or a file:// URL")
+    cloud_path: str = Field(description="a folder, or a file://, s3://, gs://, http:// or https:// URL")
     volume_name: str = Field("", description="the array in that group; empty when it is the folder itself")
     missing_chunks: Literal["fill", "error"] = Field(
         "fill",
         description="a Zarr chunk without a file holds the fill value; "
         '"error" is for arrays that may have been copied in part',
     )
+    endpoint_url: str | None = Field(None, description="an S3 server that is not Amazon's")
+    anonymous: bool = Field(False, description="read a public bucket without credentials")
+    library: Literal["tensorstore", "zarr"] = Field(
+        "tensorstore", description='"zarr" reads filters and compressors that tensorstore does not know'
+    )
+    backend: str = Field("", description="not used any more")
+    bucket: str = Field("", description="not used any more")
 
 
 class ZarrPathProcessor(PathProcessor):
@@ -76,152 +82,83 @@ class ZarrChunkProcessor(ChunkProcessor):
         self.parameters = parameters
         size = parameters["ingest_job"]["chunk_size"]
         self._size_zyx = (size["z"], size["y"], size["x"])
-        self._path, fill = _what(parameters)
-        driver = _driver(self._path)
-        try:
-            opened = _opening(self._path, driver, fill=fill).result(timeout=OPEN_TIMEOUT_S)
-        except (ValueError, TimeoutError) as error:
-            raise _unreadable(self._path, error) from error
-        self._array = _three_axes(opened, self._path)
+        self._volume = now(lambda: _opened(parameters, parameters["ingest_job"], CACHE_BYTES))
 
     def process(self, file_path: str, x_index: int, y_index: int, z_index: int) -> tuple[NDArray[Any], int]:
         """The voxels (zyx). Raises SourceError, also for a chunk wholly beyond the array."""
-        start = [at * size for at, size in zip((z_index, y_index, x_index), self._size_zyx, strict=True)]
-        stop = [
+        z, y, x = (at * size for at, size in zip((z_index, y_index, x_index), self._size_zyx, strict=True))
+        stop_z, stop_y, stop_x = (
             min(low + size, end)
-            for low, size, end in zip(start, self._size_zyx, self._array.shape, strict=True)
-        ]
-        box = Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
-        part = _part(self._array, box, self._path)
-        try:
-            return part.read().result(timeout=READ_TIMEOUT_S), ZYX_ORDER
-        except (ValueError, TimeoutError) as error:
-            raise _unreadable(self._path, error) from error
-
-
-class ZarrReader(ChunkReader):
-    """Reads boxes of one array; tensorstore's own threads do the work."""
-
-    _array: Any = None
-
-    async def open(self, setup: Setup) -> None:
-        """Open the array for reading. Raises ConfigError, SourceError."""
-        self._path, fill = _what(setup.params)
-        driver = await asyncio.to_thread(_driver, self._path)
-        try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
-                opened = await _opening(self._path, driver, fill=fill)
-        except (ValueError, TimeoutError) as error:
-            raise _unreadable(self._path, error) from error
-        self._array = _three_axes(opened, self._path)
-
-    async def read(self, box: Box) -> NDArray[Any]:
-        """The voxels (zyx). Raises SourceError, also when the box leaves the array."""
-        part = _part(self._array, box, self._path)
-        try:
-            async with asyncio.timeout(READ_TIMEOUT_S):
-                array: NDArray[Any] = await part.read()
-        except (ValueError, TimeoutError) as error:
-            raise _unreadable(self.locate(box), error) from error
-        return array
-
-    async def describe(self) -> SourceInfo:
-        """Type and shape, from the array's metadata."""
-        z, y, x = self._array.shape
-        return SourceInfo(dtype=self._array.dtype.numpy_dtype.name, shape_zyx=(z, y, x), where=self._path)
-
-    async def close(self) -> None:
-        """Let go of the array and its cache."""
-        self._array = None
-
-    def locate(self, box: Box) -> str:
-        """Path and box."""
-        z, y, x = (f"{low}:{high}" for low, high in zip(box.start_zyx, box.stop_zyx, strict=True))
-        return f"{self._path}[z {z}, y {y}, x {x}]"
-
-
-def _what(params: Mapping[str, Any]) -> tuple[str, bool]:
-    """The path of the array, and whether missing chunks hold the fill value."""
-    given = ZarrChunkParams.read(params, section="client.chunk_processor")
-    folder = given.cloud_path
-    url = urlsplit(folder)
-    if url.scheme == "file":
-        folder = unquote(url.path)
-    elif "://" in folder:
-        where = "client.chunk_processor.params.cloud_path"
-        rule = f"{url.scheme}:// cannot be read by this version"
-        raise ConfigError(
-            f"the Zarr array {folder} is out of reach",
-            problems=(Problem(where, folder, rule, "name a folder, or a file:// URL"),),
+            for low, size, end in zip((z, y, x), self._size_zyx, self._volume.stop_zyx, strict=True)
         )
-    return os.path.join(folder, given.volume_name), given.missing_chunks == "fill"  # noqa: PTH118 - for messages
+        return now(lambda: self._volume.read(Box((z, y, x), (stop_z, stop_y, stop_x)))), ZYX_ORDER
 
 
-def _driver(path: str) -> str:
-    """Tensorstore's name for the format found there. Raises SourceError when there is no array."""
-    for name, driver in _METADATA.items():
-        if Path(path, name).is_file():
-            return driver
-    folder = Path(path).parent
-    arrays = sorted({found.parent.name for name in _METADATA for found in folder.glob(f"*/{name}")})
-    raise SourceError(
-        f"there is no Zarr array at {path}",
-        hint=f"{folder} has {', '.join(arrays[:8])}: correct volume_name"
-        if arrays
-        else "correct cloud_path and volume_name under client.chunk_processor.params",
+class ZarrReader(VolumeReader):
+    """Reads boxes of one array."""
+
+    async def _opened(self, setup: Setup) -> Volume:
+        return await _opened(setup.params, setup.ingest_job, setup.cache_bytes)
+
+
+async def _opened(params: Mapping[str, Any], ingest_job: Mapping[str, Any], cache_bytes: int) -> Volume:
+    given = ZarrChunkParams.read(params, section=_SECTION)
+    location = array_location.find(
+        given.cloud_path,
+        param=f"{_SECTION}.params.cloud_path",
+        endpoint_url=given.endpoint_url,
+        anonymous=given.anonymous,
     )
+    if given.library == "zarr":
+        return await asyncio.to_thread(_with_zarr, given)
+    fill = given.missing_chunks == "fill"
+    view = View(format="zarr", fill=fill, chunk_bytes=chunk_bytes(ingest_job))
+    return await open_array(location.child(given.volume_name.strip("/")), view, cache_bytes=cache_bytes)
 
 
-def _opening(path: str, driver: str, *, fill: bool) -> Any:
-    """A tensorstore future of the array: it can be awaited, or asked for its result."""
+def _with_zarr(given: ZarrChunkParams) -> Volume:
     try:
-        tensorstore = import_module("tensorstore")
+        zarr = import_module("zarr")
     except ImportError as error:
         raise ConfigError(
-            f"reading Zarr needs tensorstore: {error}", hint="pip install 'boss-ingest[zarr]'"
+            f'"library": "zarr" needs the zarr package: {error}', hint="pip install zarr"
         ) from error
-    kvstore = {"driver": "file", "path": str(Path(path).resolve()) + "/"}
-    context = tensorstore.Context({"cache_pool": {"total_bytes_limit": CACHE_BYTES}})
-    spec = {"driver": driver, "kvstore": kvstore, "fill_missing_data_reads": fill}
-    return tensorstore.open(spec, read=True, context=context)
-
-
-def _three_axes(array: Any, path: str) -> Any:
-    while array.ndim > 3 and array.shape[0] == 1:
-        array = array[0]
-    if array.ndim != 3:
-        raise ConfigError(
-            f"{path} has shape {tuple(array.shape)}, a volume has three axes: z, y, x",
-            hint="save the channel and time sample you want as an array of its own",
+    shown = f"{array_location.shown(given.cloud_path).rstrip('/')}/{given.volume_name}".rstrip("/")
+    options: dict[str, Any] = {"anon": True} if given.anonymous else {}
+    if given.endpoint_url:
+        options["endpoint_url"] = given.endpoint_url
+    remote = "://" in given.cloud_path
+    try:
+        array = zarr.open_array(
+            given.cloud_path,
+            path=given.volume_name or None,
+            mode="r",
+            storage_options=options if remote and options else None,
         )
-    return array
-
-
-def _part(array: Any, box: Box, path: str) -> Any:
-    inside = all(
-        0 <= low < high <= end
-        for low, high, end in zip(box.start_zyx, box.stop_zyx, array.shape, strict=True)
-    )
-    if not inside:
+    except Exception as error:
         raise SourceError(
-            f"{path} has {' × '.join(map(str, array.shape))} voxels (z × y × x), "
-            f"the job asks for {box.start_zyx} to {box.stop_zyx}",
-            hint="correct ingest_job.extent",
+            f"{shown} cannot be read: {words(error)}",
+            hint="correct cloud_path and volume_name; s3:// needs s3fs, gs:// gcsfs" if remote else "",
+        ) from error
+    extra = array.ndim - 3
+    if extra < 0 or any(size != 1 for size in array.shape[:extra]):
+        raise ConfigError(
+            f"{shown} has shape {' × '.join(map(str, array.shape))}, a volume has three axes: z, y, x",
+            hint="array.ArrayReader takes the axes by their names, and a channel",
         )
-    return array[tuple(slice(low, high) for low, high in zip(box.start_zyx, box.stop_zyx, strict=True))]
 
+    def cut(box: Box) -> NDArray[Any]:
+        part = zip(box.start_zyx, box.stop_zyx, strict=True)
+        found: NDArray[Any] = array[(0,) * extra + tuple(slice(low, high) for low, high in part)]
+        return found
 
-def _unreadable(where: str, error: Exception) -> SourceError:
-    if isinstance(error, TimeoutError):
-        return SourceError(f"{where} did not answer in time", hint="is the disk or its server overloaded?")
-    fact = str(error).split(" [", 1)[0]  # what follows is tensorstore's settings, by the hundred
-    return SourceError(f"{where} cannot be read: {fact}")
+    return LibraryVolume(shown, array.dtype.name, (0, 0, 0), array.shape[extra:], cut)
 
 
 LAYOUTS = (
     Layout(
         name="zarr.ZarrChunkProcessor",
-        reads="a Zarr array, format 2 or 3, axes z, y, x, on a local disk",
+        reads="a Zarr array, format 2 or 3, axes z, y, x; a folder, s3://, gs://, http(s)://",
         processor=ZarrChunkProcessor,
         params=ZarrChunkParams,
         path=ZarrPathProcessor,
