@@ -67,6 +67,9 @@ class Objects(ABC):
             through_copies=filesystem == "s3_copy",
         )
 
+    keeps_files: bool
+    """Whether everything is read from a file on this machine anyway."""
+
     @abstractmethod
     async def read(self, path: str, *, most_bytes: int) -> bytes:
         """All of it. Raises MissingSourceError, SourceError, also when it has more than `most_bytes`."""
@@ -101,6 +104,8 @@ class Objects(ABC):
 
 class LocalObjects(Objects):
     """Files below a folder."""
+
+    keeps_files = True
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
@@ -140,12 +145,12 @@ class S3Objects(Objects):
         self._bucket = bucket
         self._root = root_dir
         self._copies = copies
-        self._through_copies = through_copies
+        self.keeps_files = through_copies
         self._store = _store(bucket, section)
 
     async def read(self, path: str, *, most_bytes: int) -> bytes:
         """One small request to see that it isn't too large, one for all of it; or from its copy."""
-        if self._through_copies:
+        if self.keeps_files:
             copy = await self.local_path(path)
             return await Folder("", allow_outside=True).read(str(copy), most_bytes=most_bytes)
         key = self._key(path)

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _FORMATS = ("PNG", "TIFF", "JPEG", "JPEG2000", "BMP", "GIF", "PPM", "TGA", "WEBP")
-_TIFF_BEGINS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+TIFF_BEGINS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG_BEGINS = b"\x89PNG\r\n\x1a\n"
 _DTYPES = {"1": "uint8", "L": "uint8", "P": "uint8", "I": "int32", "F": "float32"}
-_BITS_PER_SAMPLE, _SAMPLE_FORMAT, _SIGNED = 258, 339, (2, (2,))
+_BITS_PER_SAMPLE, _SAMPLE_FORMAT, _SIGNED = 258, 339, 2
 _MEMORY_HINT = 'if that is right, set "max_image_bytes" in the params of the processor'
 
 
@@ -119,17 +119,20 @@ def _header(image: Image.Image, name: str) -> Header:
             f"{name} is a {image.mode} image, the Boss stores one number a pixel",
             hint="save each colour as a grey image of its own, and ingest it into a channel of its own",
         )
-    if _tag(image, _SAMPLE_FORMAT) in _SIGNED:
-        dtype = {"uint8": "int8", "uint16": "int16"}.get(dtype, dtype)
-    elif dtype == "int32" and _tag(image, _BITS_PER_SAMPLE) in (32, (32,)):
+    bits = _tag(image, _BITS_PER_SAMPLE) or 0
+    if _tag(image, _SAMPLE_FORMAT) == _SIGNED:
+        dtype = {8: "int8", 16: "int16"}.get(bits, dtype)
+    elif dtype == "int32" and bits == 32:
         dtype = "uint32"
     return Header(image.height, image.width, dtype)
 
 
-def _tag(image: Image.Image, tag: int) -> object:
+def _tag(image: Image.Image, tag: int) -> int | None:
+    """What a TIFF says of its first sample."""
     from PIL.TiffImagePlugin import TiffImageFile
 
-    return image.tag_v2.get(tag) if isinstance(image, TiffImageFile) else None
+    found = image.tag_v2.get(tag) if isinstance(image, TiffImageFile) else None
+    return found[0] if isinstance(found, tuple) and found else found
 
 
 def _check_bytes(found: Header, name: str, most_bytes: int) -> None:
@@ -155,7 +158,7 @@ def _pixels(image: Image.Image, name: str) -> NDArray[Any]:
         pixels = pixels.astype(pixels.dtype.newbyteorder("="))
     if pixels.dtype.itemsize == np.dtype(dtype).itemsize:
         return pixels.view(dtype)  # signed and unsigned as the file says
-    return pixels
+    return pixels.astype(dtype)  # Pillow has 16 bits with a sign as 32
 
 
 def _from_palette(image: Image.Image, name: str) -> NDArray[Any]:
@@ -178,7 +181,7 @@ def _only_tifffile_knows(body: bytes, name: str) -> Any:
     """The one page of a TIFF whose numbers Pillow can't hold: 64-bit, or big-endian unsigned 32-bit."""
     from PIL import Image, UnidentifiedImageError
 
-    if not body.startswith(_TIFF_BEGINS):
+    if not body.startswith(TIFF_BEGINS):
         return None
     try:
         with Image.open(io.BytesIO(body), formats=("TIFF",)):

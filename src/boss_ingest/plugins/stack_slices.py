@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from boss_ingest.errors import SourceError
 from boss_ingest.plugins.block_cache import BlockCache
 from boss_ingest.plugins.stack_image import Header, decode, header, take_damage_seriously
+from boss_ingest.plugins.stack_tiff import TiffParts, installed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,11 +77,11 @@ class _Piece:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the first image tells: `rows` are kept of an image, or all when it is "image"."""
+    """What the first image tells: what to keep of each, "tiff" when parts are read of the files."""
 
     first: str
     header: Header
-    keep: str  # "image", "rows", "part"
+    keep: Literal["image", "rows", "part", "tiff"]
     turns: asyncio.Semaphore
 
     def unit(self, piece: _Piece) -> tuple[range | None, range | None]:
@@ -100,6 +101,7 @@ class Slices:
         self._cache_bytes = cache_bytes - cache_bytes // 4
         self._work_bytes = cache_bytes // 4
         self._cache = BlockCache(self._cache_bytes)
+        self._tiff: TiffParts | None = None
         self._plan: _Plan | None = None
         self._planning = asyncio.Lock()
 
@@ -132,6 +134,8 @@ class Slices:
     async def close(self) -> None:
         """Let go of everything, also of the objects; safe to repeat."""
         await self._cache.close()
+        if self._tiff is not None:
+            await self._tiff.close()
         await self._objects.close()
 
     def _pieces(self, name: Name, z: int, rows: range, columns: range) -> Iterator[_Piece]:
@@ -150,23 +154,41 @@ class Slices:
                 yield _Piece(name(z, row, column), within_y, within_x, (top, left))
 
     async def _put(self, piece: _Piece, into: NDArray[Any], plan: _Plan) -> None:
-        rows, columns = plan.unit(piece)
-        load = partial(self._load, piece, rows, columns, plan)
-        block = await self._cache.get((piece.path, rows, columns), load)
-        above = piece.rows.start - (rows.start if rows else 0)
-        before = piece.columns.start - (columns.start if columns else 0)
-        part = block[above : above + len(piece.rows), before : before + len(piece.columns)]
-        if part.shape != (len(piece.rows), len(piece.columns)) and not self._form.pad:
-            raise self._too_small(piece, block.shape)
-        if block.dtype != into.dtype:
+        part = await self._part_of_tiff(piece) if plan.keep == "tiff" else None
+        if part is None:
+            part = await self._part_of_image(piece, plan)
+        if part.dtype != into.dtype:
             raise SourceError(
-                f"{self._objects.where(piece.path)} holds {block.dtype.name} values, "
+                f"{self._objects.where(piece.path)} holds {part.dtype.name} values, "
                 f"{self._objects.where(plan.first)} {into.dtype.name}",
                 hint="save all slices alike: their values may not mean the same",
             )
         top, left = piece.at_yx
         target = into[top : top + part.shape[0], left : left + part.shape[1]]
         await asyncio.to_thread(_copy, part, target)
+
+    async def _part_of_image(self, piece: _Piece, plan: _Plan) -> NDArray[Any]:
+        rows, columns = plan.unit(piece)
+        load = partial(self._load, piece, rows, columns, plan)
+        block = await self._cache.get((piece.path, rows, columns), load)
+        above = piece.rows.start - (rows.start if rows else 0)
+        before = piece.columns.start - (columns.start if columns else 0)
+        part = block[above : above + len(piece.rows), before : before + len(piece.columns)]
+        if part.shape != (len(piece.rows), len(piece.columns)):
+            self._check_covers(piece, block.shape)
+        return part
+
+    async def _part_of_tiff(self, piece: _Piece) -> NDArray[Any] | None:
+        """None when it takes more than tifffile: an image in another format among them."""
+        assert self._tiff is not None
+        path, name = await self._objects.local_path(piece.path), self._objects.where(piece.path)
+        found = await self._tiff.header(path, name)
+        if found is None:
+            return None
+        size_yx = (found[0].rows, found[0].columns)
+        self._check_size(name, size_yx)
+        self._check_covers(piece, size_yx)
+        return await self._tiff.read(path, name, piece.rows, piece.columns)
 
     async def _load(
         self, piece: _Piece, rows: range | None, columns: range | None, plan: _Plan
@@ -183,9 +205,7 @@ class Slices:
         self._check_size(name, image.shape)
         if rows is None:
             return image
-        covered = image.shape[0] >= piece.rows.stop and image.shape[1] >= piece.columns.stop
-        if not covered and not self._form.pad:
-            raise self._too_small(piece, image.shape)
+        self._check_covers(piece, image.shape)
         part = image[rows.start : rows.stop]
         if columns is not None:
             part = part[:, columns.start : columns.stop]
@@ -196,8 +216,19 @@ class Slices:
             if self._plan is None:
                 body = await self._objects.read(path, most_bytes=self._form.most_bytes + _FILE_BYTES)
                 found = await asyncio.to_thread(header, body, name=self._objects.where(path))
-                self._plan = self._plan_for(path, found)
+                self._plan = await self._or_in_part(self._plan_for(path, found))
             return self._plan
+
+    async def _or_in_part(self, plan: _Plan) -> _Plan:
+        """The same, or to read parts of plain TIFF: of files that are uncompressed, or too large to keep."""
+        if not self._objects.keeps_files or not installed():
+            return plan
+        self._tiff = TiffParts(cache_bytes=self._cache_bytes, most_bytes=self._form.most_bytes)
+        path = await self._objects.local_path(plan.first)
+        found = await self._tiff.header(path, self._objects.where(plan.first))
+        if found is None or (plan.keep == "image" and not found[1]):
+            return plan
+        return replace(plan, keep="tiff", header=found[0])
 
     def _plan_for(self, path: str, found: Header) -> _Plan:
         depth, tall, wide = self._form.task_zyx
@@ -206,7 +237,7 @@ class Slices:
             down, across = -(-tall // max(1, found.rows)), -(-wide // max(1, found.columns))
         at_a_time_bytes = depth * down * across * found.image_bytes
         if at_a_time_bytes <= self._cache_bytes:
-            keep = "image"
+            keep: Literal["image", "rows", "part"] = "image"
         elif at_a_time_bytes * min(1.0, tall / max(1, found.rows)) <= self._cache_bytes:
             keep = "rows"
         else:
@@ -226,8 +257,11 @@ class Slices:
             hint="correct image_size in the params of the processor, or export the file again",
         )
 
-    def _too_small(self, piece: _Piece, shape_yx: tuple[int, ...]) -> SourceError:
-        return SourceError(
+    def _check_covers(self, piece: _Piece, shape_yx: tuple[int, ...]) -> None:
+        covers = shape_yx[0] >= piece.rows.stop and shape_yx[1] >= piece.columns.stop
+        if covers or self._form.pad:
+            return
+        raise SourceError(
             f"{self._objects.where(piece.path)} is {shape_yx[0]} rows × {shape_yx[1]} columns, "
             f"the job asks for rows {piece.rows.start} to {piece.rows.stop}, "
             f"columns {piece.columns.start} to {piece.columns.stop}",

@@ -1,6 +1,7 @@
 """Stacks whose files are whole slices or grids of images: tiles and chunks are cut out of them."""
 
 import asyncio
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from boss_ingest.errors import ConfigError, MissingSourceError, SourceError
-from boss_ingest.plugins import stack_slices
+from boss_ingest.plugins import objects, stack_slices
 from boss_ingest.plugins.reader import Box, Setup, TileIndex
 from boss_ingest.plugins.stack import StackChunkReader, StackReader
 from boss_ingest.testing import (
@@ -309,13 +310,45 @@ async def test_formats_of_16_bits(tmp_path, extension, how):
 
 
 @pytest.mark.parametrize("cache_bytes", [0, 256 << 20])
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint32", ">u4", "int32", "uint64", "float32", "float64"])
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "int8", "int16", "uint32", ">u4", "int32", "uint64", "float32", "float64"]
+)
 async def test_types_of_tiff(tmp_path, dtype, cache_bytes):
     values = (VOLUME.astype("f8") * (40000 if np.dtype(dtype).itemsize > 2 else 1)).astype(np.int64)
     values = values.astype(np.dtype(dtype).newbyteorder("="))
     path_params = write_slices(tmp_path, values, "tif", byteorder=">" if dtype.startswith(">") else "<")
     told = Setup(path_params, {}, chunk_job(), Path(), cache_bytes=cache_bytes)
     await check_chunk_reader(StackChunkReader, told, values)
+
+
+PARTLY = [{}, {"tile": (16, 16), "compression": "zlib"}, {"rowsperstrip": 5, "compression": "lzw"}]
+
+
+@pytest.mark.parametrize("how", PARTLY, ids=["uncompressed", "tiles", "strips"])
+@pytest.mark.parametrize("filesystem", ["local", "s3_copy"])
+async def test_of_large_plain_tiff_only_parts_are_read(tmp_path, how, filesystem, decoded, monkeypatch):
+    path_params = write_slices(tmp_path, VOLUME, "tif", **how)
+    Image.fromarray(VOLUME[3]).save(tmp_path / "s0008.tif", format="PNG")
+    if filesystem == "s3_copy":
+        monkeypatch.setattr(objects.S3Objects, "_fetch", copied)
+    params = {"filesystem": filesystem, "bucket": "lab"}
+    reader = await opened(StackChunkReader(), path_params, params, chunk_job(), cache_bytes=3000)
+    await read_all(reader, chunk_job())
+    assert set(decoded) == {reader._slices._objects.where(str(tmp_path / "s0008.tif"))}
+    (tmp_path / "s0006.tif").unlink()
+    await reader.close()
+    if filesystem == "local":
+        reader = await opened(StackChunkReader(), path_params, params, chunk_job(), cache_bytes=3000)
+        with pytest.raises(MissingSourceError, match=r"s0006\.tif"):
+            await reader.read(Box((0, 0, 0), (4, 5, 5)))
+        tifffile.imwrite(tmp_path / "s0006.tif", VOLUME[1, :, :69], **how)
+        with pytest.raises(SourceError, match=r"s0006\.tif is 50 rows × 69 columns"):
+            await reader.read(Box((0, 0, 60), (4, 5, 70)))
+        await reader.close()
+
+
+async def copied(self, key, into):
+    await asyncio.to_thread(shutil.copyfile, key, into)
 
 
 async def test_jpeg_slices_have_the_pixels_that_pillow_decodes(tmp_path):
