@@ -7,6 +7,8 @@ the same time is decoded once. Decoding runs in tensorstore's own threads, as ma
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
 import os
 from dataclasses import dataclass
 from importlib import import_module
@@ -31,6 +33,7 @@ LEAST_BLOCK_BYTES = 512 << 20
 _ZYX = tuple[int, int, int]
 _RETRIES = {"max_retries": 4, "initial_delay": "250ms", "max_delay": "4s"}
 _REQUESTS = 32
+_MOST_CHUNKS_ASKED = 4096
 
 
 class Volume(Protocol):
@@ -96,12 +99,7 @@ class ArrayVolume:
 
     async def _missing(self, part: Any, where: str, error: Exception) -> SourceError:
         """All of it is missing, which the job file may allow for; or a part: the rest must not be lost."""
-        try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
-                stored = await part.storage_statistics(query_not_stored=True)
-            all_of_it = bool(stored.not_stored)
-        except FAILURES:  # http servers list nothing
-            all_of_it = False
+        all_of_it = await _none_is_stored(part)
         kind = MissingSourceError if all_of_it else SourceError
         what = "is not there" if all_of_it else "is missing in part"
         return kind(
@@ -132,6 +130,37 @@ async def open_array(location: Location, view: View, *, cache_bytes: int) -> Arr
         newaxis=tensorstore.newaxis,
     )
     return ArrayVolume(found, seen, view)
+
+
+async def _none_is_stored(part: Any) -> bool:
+    """Whether all stored chunks of the part are missing. Asks for each, as not every store can list them."""
+    layout = part.chunk_layout
+    steps = [
+        range(low - (low - origin) % size, high, size)
+        for low, high, origin, size in zip(
+            part.domain.inclusive_min,
+            part.domain.exclusive_max,
+            layout.grid_origin,
+            layout.read_chunk.shape,
+            strict=True,
+        )
+    ]
+    if math.prod(map(len, steps)) > _MOST_CHUNKS_ASKED:
+        return False
+    try:
+        async with asyncio.timeout(OPEN_TIMEOUT_S):
+            for corner in itertools.product(*steps):
+                inside = zip(corner, part.domain.inclusive_min, strict=True)
+                try:
+                    await part[tuple(max(at, low) for at, low in inside)].read()
+                except FAILURES as error:
+                    if not is_missing_chunk(error):
+                        return False
+                else:
+                    return False
+    except TimeoutError:
+        return False
+    return True
 
 
 def library() -> Any:
