@@ -1,0 +1,220 @@
+"""Boxes of HDF5 datasets, read asynchronously by the blocks they are stored in: each is decoded once.
+
+HDF5 does one thing at a time in a process. A thread of its own fetches blocks as they stand in the file, and
+other threads undo their filters, as zlib lets go of the GIL. Blocks with filters that only HDF5 knows are
+decoded in its thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from boss_ingest.errors import SourceError
+from boss_ingest.plugins.block_cache import BlockCache
+from boss_ingest.plugins.files import READ_TIMEOUT_S
+from boss_ingest.plugins.hdf5_files import DEFLATE, SHUFFLE, Files, Place, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from boss_ingest.plugins.files import Folder
+
+_Box = tuple[slice, ...]
+_T = TypeVar("_T")
+
+BLOCK_BYTES = 1 << 20
+"""Blocks smaller than that are read several at once: 512 blocks of 8 kB one by one take 3 times as long."""
+
+ALIGNED = 512
+"""Voxels along an axis beyond which no more of them are read at once: tiles and chunks are such multiples."""
+
+
+class Blocks:
+    """Reads from any number of files at the same time. Raises ConfigError without h5py.
+
+    `most_bytes` is the most one block may take, decoded: a small file can claim to hold huge ones.
+    """
+
+    def __init__(self, folder: Folder | None, *, cache_bytes: int, most_bytes: int) -> None:
+        self._files = Files(folder)
+        self._thread = ThreadPoolExecutor(1, "hdf5")
+        self._cache = BlockCache(cache_bytes)
+        self._most_bytes = most_bytes
+        self._busy = asyncio.Semaphore(4 * (os.cpu_count() or 1))
+
+    async def look(self, place: Place, beside: tuple[str, ...] = ()) -> Stored:
+        """What the dataset is like. Raises MissingSourceError without the file, SourceError."""
+        return await self._in_thread(self._files.look, place, beside)
+
+    async def read(
+        self, stored: Stored, box: _Box, *, order: tuple[int, ...], fixed: frozenset[int]
+    ) -> NDArray[Any]:
+        """The voxels of a box inside the dataset, in its axes; in memory they lie in `order`.
+
+        Of the `fixed` axes no other index will be asked for: only that one is kept. Raises SourceError.
+        """
+        if stored.chunks is None:
+            return await self._in_thread(self._files.part, stored.place, box)
+        grid = _grid(stored, fixed)
+        block_bytes = prod(grid) * stored.dtype.itemsize
+        if max(block_bytes, prod(stored.chunks) * stored.dtype.itemsize) > self._most_bytes:
+            raise SourceError(
+                f"{stored.place} is stored in blocks of {' × '.join(map(str, stored.chunks))} values, "
+                f"more than {self._most_bytes} bytes each",
+                hint="store it in smaller blocks (h5repack -l CHUNK=…), or raise --memory",
+            )
+        regions = list(_regions(stored, grid, box, fixed))
+        try:
+            async with asyncio.TaskGroup() as group:
+                loads = [group.create_task(self._block(stored, region)) for region in regions]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        blocks = [load.result() for load in loads]
+        return await asyncio.to_thread(_assembled, stored, box, order, regions, blocks)
+
+    async def close(self) -> None:
+        """Let go of everything; safe to repeat."""
+        await self._cache.close()
+        with suppress(SourceError, RuntimeError):  # when the disk is dead, or after the first time
+            await self._in_thread(self._files.close)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _block(self, stored: Stored, region: _Box) -> NDArray[Any]:
+        key = (stored.place, tuple((each.start, each.stop) for each in region))
+        return await self._cache.get(key, lambda: self._load(stored, region))
+
+    async def _load(self, stored: Stored, region: _Box) -> NDArray[Any]:
+        async with self._busy:
+            if stored.filters is not None:
+                corners = _corners(stored, region)
+                packed = await self._in_thread(self._files.packed, stored.place, corners)
+                if packed is not None:
+                    decoded = await asyncio.to_thread(_decoded, stored, region, corners, packed)
+                    if decoded is not None:
+                        return decoded
+            return await self._in_thread(self._files.part, stored.place, region)
+
+    async def _in_thread(self, function: Callable[..., _T], *args: Any) -> _T:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                return await loop.run_in_executor(self._thread, function, *args)
+        except TimeoutError as error:
+            raise SourceError(
+                f"{args[0] if args else 'HDF5'} could not be read within {READ_TIMEOUT_S:g} s",
+                hint="is the disk or its server overloaded?",
+            ) from error
+
+
+def _grid(stored: Stored, fixed: frozenset[int]) -> tuple[int, ...]:
+    """How much is read at once, on each axis: one block of the file, or some neighbours of small ones."""
+    assert stored.chunks is not None
+    grid = [1 if at in fixed else size for at, size in enumerate(stored.chunks)]
+    for at in reversed([at for at in range(len(grid)) if at not in fixed]):
+        while grid[at] * 2 <= ALIGNED and 2 * prod(grid) * stored.dtype.itemsize <= BLOCK_BYTES:
+            grid[at] *= 2
+    return tuple(grid)
+
+
+def _regions(stored: Stored, grid: tuple[int, ...], box: _Box, fixed: frozenset[int]) -> Iterable[_Box]:
+    """The boxes of the grid that are needed, up to where the dataset ends."""
+    axes = []
+    for at, (each, size, end) in enumerate(zip(box, grid, stored.shape, strict=True)):
+        if at in fixed:
+            axes.append([each])
+            continue
+        starts = range(each.start - each.start % size, each.stop, size)
+        axes.append([slice(start, min(start + size, end)) for start in starts])
+    return product(*axes)
+
+
+def _corners(stored: Stored, region: _Box) -> list[tuple[int, ...]]:
+    """The first voxel of each stored block that a box needs."""
+    assert stored.chunks is not None
+    return list(
+        product(
+            *(
+                range(each.start - each.start % size, each.stop, size)
+                for each, size in zip(region, stored.chunks, strict=True)
+            )
+        )
+    )
+
+
+def _decoded(
+    stored: Stored, region: _Box, corners: list[tuple[int, ...]], packed: list[bytes | None]
+) -> NDArray[Any] | None:
+    """The voxels of a box, from the stored blocks it needs; None when only HDF5 can tell what is in them.
+
+    Raises SourceError for blocks that hold more than they should.
+    """
+    import numpy as np
+
+    assert stored.chunks is not None
+    out = np.empty([each.stop - each.start for each in region], stored.dtype)
+    for corner, body in zip(corners, packed, strict=True):
+        at = tuple(slice(low, low + size) for low, size in zip(corner, stored.chunks, strict=True))
+        if body is None:
+            block: NDArray[Any] | None = np.broadcast_to(np.asarray(stored.fill, stored.dtype), stored.chunks)
+        else:
+            block = _unpacked(stored, body, corner)
+        if block is None:
+            return None
+        _paste(block, at, into=out, place=region)
+    return out
+
+
+def _unpacked(stored: Stored, body: bytes, corner: tuple[int, ...]) -> NDArray[Any] | None:
+    """One stored block, in no more memory than it should take."""
+    import numpy as np
+
+    assert stored.chunks is not None
+    assert stored.filters is not None
+    size_bytes = prod(stored.chunks) * stored.dtype.itemsize
+    try:
+        if DEFLATE in stored.filters:
+            body = zlib.decompressobj().decompress(body, size_bytes + 1)
+    except zlib.error:
+        return None
+    if len(body) > size_bytes:
+        raise SourceError(
+            f"{stored.place} is damaged: the block at {corner} holds more than {size_bytes} bytes",
+            hint="copy or export the file again, then join the job again",
+        )
+    if len(body) < size_bytes:
+        return None
+    if SHUFFLE in stored.filters and stored.dtype.itemsize > 1:
+        body = np.frombuffer(body, np.uint8).reshape(stored.dtype.itemsize, -1).T.tobytes()
+    return np.frombuffer(body, stored.dtype).reshape(stored.chunks)
+
+
+def _assembled(
+    stored: Stored, box: _Box, order: tuple[int, ...], regions: list[_Box], blocks: list[NDArray[Any]]
+) -> NDArray[Any]:
+    import numpy as np
+
+    shape = [each.stop - each.start for each in box]
+    out: NDArray[Any] = np.empty([shape[at] for at in order], stored.dtype).transpose(np.argsort(order))
+    for region, block in zip(regions, blocks, strict=True):
+        _paste(block, region, into=out, place=box)
+    return out
+
+
+def _paste(block: NDArray[Any], at: _Box, *, into: NDArray[Any], place: _Box) -> None:
+    """Copy what two boxes have in common, from an array of the one to an array of the other."""
+    source: list[slice] = []
+    target: list[slice] = []
+    for one, other in zip(at, place, strict=True):
+        low, high = max(one.start, other.start), min(one.stop, other.stop)
+        source.append(slice(low - one.start, high - one.start))
+        target.append(slice(low - other.start, high - other.start))
+    into[tuple(target)] = block[tuple(source)]
