@@ -85,6 +85,7 @@ def _image(tile_yx: NDArray[Any], stored: Stored, *, png: bool) -> IO[bytes]:
     import numpy as np
     from PIL import Image
 
+    tile_yx = tile_yx.astype(tile_yx.dtype.newbyteorder("="), copy=False)
     if tile_yx.dtype not in (np.uint8, np.uint16):
         low, high = tile_yx.min(), tile_yx.max()
         if tile_yx.dtype.kind not in "bui" or low < 0 or high >= 1 << 31:

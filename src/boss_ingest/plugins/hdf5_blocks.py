@@ -32,10 +32,10 @@ _Box = tuple[slice, ...]
 _T = TypeVar("_T")
 
 BLOCK_BYTES = 1 << 20
-"""Blocks smaller than that are read several at once: 512 blocks of 8 kB one by one take 3 times as long."""
+"""Smaller blocks are read some at once, up to that many bytes: one by one they take longer to ask for."""
 
 ALIGNED = 512
-"""Voxels along an axis beyond which no more of them are read at once: tiles and chunks are such multiples."""
+"""No more than that many voxels along an axis are read at once: tiles and chunks are multiples of it."""
 
 
 class Blocks:
@@ -64,21 +64,21 @@ class Blocks:
         """
         if stored.chunks is None:
             return await self._in_thread(self._files.part, stored.place, box)
-        grid = _grid(stored, fixed)
-        block_bytes = prod(grid) * stored.dtype.itemsize
-        if max(block_bytes, prod(stored.chunks) * stored.dtype.itemsize) > self._most_bytes:
+        size_bytes = prod(stored.chunks) * stored.dtype.itemsize
+        if size_bytes > self._most_bytes:
             raise SourceError(
                 f"{stored.place} is stored in blocks of {' × '.join(map(str, stored.chunks))} values, "
                 f"more than {self._most_bytes} bytes each",
                 hint="store it in smaller blocks (h5repack -l CHUNK=…), or raise --memory",
             )
-        regions = list(_regions(stored, grid, box, fixed))
+        single, some = _grids(stored, fixed)
         try:
-            async with asyncio.TaskGroup() as group:
-                loads = [group.create_task(self._block(stored, region)) for region in regions]
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
-        blocks = [load.result() for load in loads]
+            regions, blocks = await self._blocks(stored, _regions(stored, some, box, fixed))
+        except SourceError:
+            if some == single:
+                raise
+            # what is damaged may be a neighbour that was read along
+            regions, blocks = await self._blocks(stored, _regions(stored, single, box, fixed))
         return await asyncio.to_thread(_assembled, stored, box, order, regions, blocks)
 
     async def close(self) -> None:
@@ -87,6 +87,15 @@ class Blocks:
         with suppress(SourceError, RuntimeError):  # when the disk is dead, or after the first time
             await self._in_thread(self._files.close)
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _blocks(self, stored: Stored, needed: Iterable[_Box]) -> tuple[list[_Box], list[NDArray[Any]]]:
+        regions = list(needed)
+        try:
+            async with asyncio.TaskGroup() as group:
+                loads = [group.create_task(self._block(stored, region)) for region in regions]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        return regions, [load.result() for load in loads]
 
     async def _block(self, stored: Stored, region: _Box) -> NDArray[Any]:
         key = (stored.place, tuple((each.start, each.stop) for each in region))
@@ -115,14 +124,15 @@ class Blocks:
             ) from error
 
 
-def _grid(stored: Stored, fixed: frozenset[int]) -> tuple[int, ...]:
-    """How much is read at once, on each axis: one block of the file, or some neighbours of small ones."""
+def _grids(stored: Stored, fixed: frozenset[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The grid of the stored blocks, and one of so many neighbours as are read at once."""
     assert stored.chunks is not None
-    grid = [1 if at in fixed else size for at, size in enumerate(stored.chunks)]
-    for at in reversed([at for at in range(len(grid)) if at not in fixed]):
-        while grid[at] * 2 <= ALIGNED and 2 * prod(grid) * stored.dtype.itemsize <= BLOCK_BYTES:
-            grid[at] *= 2
-    return tuple(grid)
+    single = [1 if at in fixed else size for at, size in enumerate(stored.chunks)]
+    some = list(single)
+    for at in reversed([at for at in range(len(some)) if at not in fixed]):
+        while some[at] * 2 <= ALIGNED and 2 * prod(some) * stored.dtype.itemsize <= BLOCK_BYTES:
+            some[at] *= 2
+    return tuple(single), tuple(some)
 
 
 def _regions(stored: Stored, grid: tuple[int, ...], box: _Box, fixed: frozenset[int]) -> Iterable[_Box]:
@@ -185,13 +195,12 @@ def _unpacked(stored: Stored, body: bytes, corner: tuple[int, ...]) -> NDArray[A
             body = zlib.decompressobj().decompress(body, size_bytes + 1)
     except zlib.error:
         return None
-    if len(body) > size_bytes:
+    if len(body) != size_bytes:  # HDF5 would take what is too short for whole
+        fact = "more" if len(body) > size_bytes else "less"
         raise SourceError(
-            f"{stored.place} is damaged: the block at {corner} holds more than {size_bytes} bytes",
+            f"{stored.place} is damaged: the block at {corner} holds {fact} than {size_bytes} bytes",
             hint="copy or export the file again, then join the job again",
         )
-    if len(body) < size_bytes:
-        return None
     if SHUFFLE in stored.filters and stored.dtype.itemsize > 1:
         body = np.frombuffer(body, np.uint8).reshape(stored.dtype.itemsize, -1).T.tobytes()
     return np.frombuffer(body, stored.dtype).reshape(stored.chunks)

@@ -173,7 +173,9 @@ class Files:
             shape=dataset.shape,
             dtype=dataset.dtype,
             chunks=chunks,
-            filters=self._filters(dataset) if chunks and prod(chunks) * itemsize >= WORTHWHILE_BYTES else None,
+            filters=self._filters(dataset)
+            if chunks and prod(chunks) * itemsize >= WORTHWHILE_BYTES
+            else None,
             fill=dataset.fillvalue,
             beside={name: self._numbers(opened, replace(place, dataset=name)) for name in beside},
         )
