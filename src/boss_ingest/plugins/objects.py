@@ -1,8 +1,9 @@
 """The files of a job wherever they lie: `"filesystem": "local" | "s3" | "s3_copy"`, behind one interface.
 
 S3 is read with the user's own AWS credentials (environment, profile, role; none for a public bucket), never
-the job's. AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL name another server; AWS_REGION or AWS_DEFAULT_REGION, a
-region. `root_dir` is the prefix of the keys there, and what is read stays below it.
+the job's. `endpoint_url` names another server; else AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL do, for the job's
+own buckets too. AWS_REGION or AWS_DEFAULT_REGION name a region. `root_dir` is the prefix of the keys there,
+and what is read stays below it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ COPY_TIMEOUT_S = 3600.0
 
 _PART_BYTES = 16 << 20
 _CONCURRENCY = 64
+_UNREACHED = "does its server answer? endpoint_url in the params, AWS_ENDPOINT_URL_S3 and AWS_REGION name it"
 _RETRIES = 4  # beginning after a second, doubling
 
 _NO_SUCH_RANGE = ("OUT_OF_RANGE", "FAILED_PRECONDITION: Requested byte range")
@@ -48,6 +50,7 @@ class Objects(ABC):
         filesystem: Filesystem,
         *,
         bucket: str = "",
+        endpoint_url: str = "",
         temp_dir: str | None = None,
         root_dir: str | None = None,
         allow_outside_root: bool = False,
@@ -55,12 +58,13 @@ class Objects(ABC):
     ) -> Objects:
         """Looks at nothing yet. Raises ConfigError without a bucket, or without what it takes to read S3.
 
-        Without a `root_dir` there is nothing to stay inside of.
+        An `endpoint_url` wins over the environment. Without a `root_dir` there is nothing to stay inside of.
         """
         if filesystem == "local":
             return LocalObjects(Folder(root_dir or "", allow_outside=allow_outside_root or root_dir is None))
         return S3Objects(
             bucket,
+            endpoint_url=endpoint_url,
             copies=Copies(temp_dir),
             root_dir=None if allow_outside_root else root_dir,
             section=section,
@@ -134,6 +138,7 @@ class S3Objects(Objects):
         self,
         bucket: str,
         *,
+        endpoint_url: str = "",
         copies: Copies,
         root_dir: str | None = None,
         section: str = "client.tile_processor",
@@ -146,7 +151,7 @@ class S3Objects(Objects):
         self._root = root_dir
         self._copies = copies
         self.keeps_files = through_copies
-        self._store = _store(bucket, section)
+        self._store = _store(bucket, endpoint_url, section)
 
     async def read(self, path: str, *, most_bytes: int) -> bytes:
         """One small request to see that it isn't too large, one for all of it; or from its copy."""
@@ -255,9 +260,11 @@ class S3Objects(Objects):
         return found.value, found.stamp.generation
 
 
-def s3_store_spec(bucket: str, *, env: Mapping[str, str] = os.environ) -> dict[str, Any]:
+def s3_store_spec(
+    bucket: str, *, endpoint_url: str = "", env: Mapping[str, str] = os.environ
+) -> dict[str, Any]:
     """Tensorstore's words for a bucket, as the environment tells how to reach it. Looks at nothing."""
-    endpoint = env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL")
+    endpoint = endpoint_url or env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL")
     region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION")
     spec: dict[str, Any] = {"driver": "s3", "bucket": bucket}
     if endpoint:
@@ -280,7 +287,7 @@ def _may_have_credentials(env: Mapping[str, str]) -> bool:
     return on_ec2 or any(env.get(name) for name in names) or any(Path(file).is_file() for file in files)
 
 
-def _store(bucket: str, section: str) -> Any:
+def _store(bucket: str, endpoint_url: str, section: str) -> Any:
     try:
         tensorstore = import_module("tensorstore")
     except ImportError as error:
@@ -291,7 +298,9 @@ def _store(bucket: str, section: str) -> Any:
         {"s3_request_concurrency": {"limit": _CONCURRENCY}, "s3_request_retries": {"max_retries": _RETRIES}}
     )
     try:
-        return tensorstore.KvStore.open(s3_store_spec(bucket), context=context).result(READ_TIMEOUT_S)
+        return tensorstore.KvStore.open(
+            s3_store_spec(bucket, endpoint_url=endpoint_url), context=context
+        ).result(READ_TIMEOUT_S)
     except (ValueError, TimeoutError) as error:
         problem = Problem(f"{section}.params.bucket", repr(bucket), _fact(error), "name the S3 bucket")
         raise ConfigError(f"the bucket {bucket} cannot be opened", problems=(problem,)) from error
@@ -316,12 +325,12 @@ async def _bounded(where: str, timeout_s: float) -> AsyncIterator[None]:
     except TimeoutError as error:
         raise SourceError(
             f"{where} could not be read within {timeout_s:g} s",
-            hint="does its server answer? AWS_ENDPOINT_URL_S3 and AWS_REGION say where it is asked for",
+            hint=_UNREACHED,
         ) from error
 
 
 def _refused(where: str, error: ValueError) -> SourceError:
-    hint = "does its server answer? AWS_ENDPOINT_URL_S3 and AWS_REGION say where it is asked for"
+    hint = _UNREACHED
     if any(f"http_response_code='{code}'" in str(error) for code in (400, 401, 403)):
         hint = "check AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: may they read this bucket?"
     return SourceError(f"{where} cannot be read: {_fact(error)}", hint=hint)

@@ -132,7 +132,9 @@ def _tag(image: Image.Image, tag: int) -> int | None:
     from PIL.TiffImagePlugin import TiffImageFile
 
     found = image.tag_v2.get(tag) if isinstance(image, TiffImageFile) else None
-    return found[0] if isinstance(found, tuple) and found else found
+    if isinstance(found, tuple):
+        found = found[0] if found else None
+    return None if found is None else int(found)
 
 
 def _check_bytes(found: Header, name: str, most_bytes: int) -> None:

@@ -46,6 +46,9 @@ class _Images(Params):
         "local", description='where the files are; "s3_copy" reads S3 through temporary copies'
     )
     bucket: str = Field("", description="on S3: the bucket")
+    endpoint_url: str = Field(
+        "", description="of an S3 server that is not Amazon's: https://host, http://host:port"
+    )
     temp_dir: str | None = Field(None, description="where temporary copies go")
     image_size: ImageSize | None = Field(
         None,
@@ -63,6 +66,8 @@ class _Images(Params):
             raise ValueError('"images": "grid" takes an image_size, such as {"x": 1024, "y": 1024}')
         if self.filesystem != "local" and not self.bucket:
             raise ValueError(f'"filesystem": "{self.filesystem}" takes a bucket')
+        if self.endpoint_url and not self.endpoint_url.startswith(("http://", "https://")):
+            raise ValueError("endpoint_url must begin with http:// or https://")
         return self
 
 

@@ -160,6 +160,7 @@ def opened(params: StackTileParams | StackChunkParams, names: StackNames, *, sec
     return Objects.open(
         params.filesystem,
         bucket=params.bucket,
+        endpoint_url=params.endpoint_url,
         temp_dir=params.temp_dir,
         root_dir=names.root_dir,
         allow_outside_root=names.allow_outside,

@@ -1,6 +1,7 @@
 """Files of a job on a disk and on S3, on two servers: moto, and rclone, which knows no ranges."""
 
 import asyncio
+import io
 import os
 import subprocess
 import sys
@@ -8,12 +9,17 @@ import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from boss_ingest.errors import ConfigError, MissingSourceError, SourceError
 from boss_ingest.plugins import object_copies, objects
 from boss_ingest.plugins.object_copies import Copies
 from boss_ingest.plugins.objects import Objects, s3_store_spec
+from boss_ingest.plugins.reader import Box, Setup, TileIndex
+from boss_ingest.plugins.stack import StackChunkReader, StackReader
+from boss_ingest.testing import check_chunk_reader, check_classic_tiles, check_tile_reader
 from tests.contract.moto_server import running_moto, second_opinion
 from tests.contract.rclone_server import ACCESS_KEY, SECRET_KEY, running_rclone
 
@@ -204,25 +210,58 @@ async def test_copies_go_where_temp_dir_says_and_an_unusable_one_is_an_error(ser
     assert "temp_dir" in caught.value.hint
 
 
+@pytest.mark.parametrize("server", ["rclone"], indirect=True)  # moto lets everybody in
 async def test_wrong_keys_are_a_source_error_that_says_where_to_look(server, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    if "moto" in os.environ["PYTEST_CURRENT_TEST"]:
-        pytest.skip("moto lets everybody in")
     with pytest.raises(SourceError, match="s3://lab/scans") as caught:
         await Objects.open("s3", bucket="lab").read(INSIDE[0], most_bytes=1000)
     assert not isinstance(caught.value, MissingSourceError)
     assert "AWS_PROFILE" in caught.value.hint
 
 
+@pytest.mark.parametrize("server", ["moto"], indirect=True)  # rclone wants a signature
 async def test_a_public_bucket_needs_no_credentials(server, monkeypatch):
-    if "rclone" in os.environ["PYTEST_CURRENT_TEST"]:
-        pytest.skip("rclone wants a signature")
     server.put_object(Bucket="lab", Key="public.png", Body=b"open", ACL="public-read")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     assert await Objects.open("s3", bucket="lab").read("public.png", most_bytes=1000) == b"open"
+
+
+async def test_an_endpoint_of_its_own_wins_over_that_of_the_environment(server, monkeypatch):
+    url = os.environ["AWS_ENDPOINT_URL"]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    opened = Objects.open("s3", bucket="lab", endpoint_url=url)
+    assert await opened.read(INSIDE[0], most_bytes=1000) == FILES[INSIDE[0]]
+
+
+async def test_stacks_are_read_from_s3(s3, server):
+    """The plugins that use all this, briefly; they are tested on a disk."""
+    pixels = np.arange(600, dtype=np.uint16).reshape(20, 30)
+    body = io.BytesIO()
+    Image.fromarray(pixels).save(body, "TIFF")
+    server.put_object(Bucket="lab", Key="scans/z7.tif", Body=body.getvalue())
+    how = {"filesystem": "s3_copy" if s3.keeps_files else "s3", "bucket": "lab"}
+    names = {"root_dir": "scans", "base_filename": "z<>", "extension": "tif"}
+    extent = {"x": [0, 30], "y": [0, 20], "z": [7, 8], "t": [0, 1]}
+    job = {"extent": extent, "tile_size": {"x": 30, "y": 20, "z": 1, "t": 1}}
+    processors = ("ingestclient.plugins.stack.ZindexStackPathProcessor",
+                  "ingestclient.plugins.stack.ZindexStackTileProcessor")  # fmt: skip
+    for params in (how, how | {"images": "slices"}):
+        told = Setup(names, params, job, Path())
+        await check_tile_reader(StackReader, told, {TileIndex(0, 0, 7, 0): pixels})
+        await asyncio.to_thread(check_classic_tiles, *processors, told, {TileIndex(0, 0, 7, 0): pixels})
+    job = {"extent": extent, "chunk_size": {"x": 30, "y": 20, "z": 1}}
+    await check_chunk_reader(OnSeven, Setup(names, how, job, Path()), pixels[np.newaxis])
+
+
+class OnSeven(StackChunkReader):
+    """The check has its volume at the origin."""
+
+    async def read(self, box):
+        (z, *yx), (z_stop, *yx_stop) = box.start_zyx, box.stop_zyx
+        return await super().read(Box((z + 7, *yx), (z_stop + 7, *yx_stop)))
 
 
 async def test_a_server_that_is_not_there_is_a_source_error(server, monkeypatch):

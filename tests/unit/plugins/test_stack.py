@@ -107,6 +107,7 @@ def test_a_missing_file_is_an_error(tmp_path):
         ({"filesystem": "ftp"}, '"local" or "s3" or "s3_copy"|must be'),
         ({"filesystem": "s3"}, "takes a bucket"),
         ({"filesystem": "s3_copy"}, "takes a bucket"),
+        ({"filesystem": "s3", "bucket": "b", "endpoint_url": "ftp://lab"}, "http://"),
         ({"images": "mosaic"}, "must be"),
         ({"images": "grid"}, "takes an image_size"),
         ({"images": "slices", "image_size": {"x": 3}}, "image_size is"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boss_ingest.plugins.template import fill
+from boss_ingest.plugins.template import fill, fixed_folder
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,8 @@ from boss_ingest.plugins.template import fill
         ("<z>", "7"),
         ("<o:1><q>", "8<q>"),
         ("plain", "plain"),
+        ("r<y:p:3>_c<x:o:1p:2>_<z:o:5>", "r001_c03_12"),
+        ("<x:>_<x:2>_<q:p:3>", "<x:>_<x:2>_<q:p:3>"),
     ],
 )
 def test_the_vectors_of_the_original(template, name):
@@ -30,3 +32,22 @@ def test_the_vectors_of_the_original(template, name):
 @given(z=st.integers(0, 10**6), offset=st.integers(0, 10**6), width=st.integers(0, 12))
 def test_offset_comes_before_padding(z, offset, width):
     assert fill(f"<o:{offset}p:{width}>", x=0, y=0, z=z) == str(z + offset).rjust(width, "0")
+
+
+def test_placeholders_of_an_axis_that_is_not_given_stay():
+    assert fill("z<p:3>_<y>_r<y:p:2>_<x>", z=7, x=1) == "z007_<y>_r<y:p:2>_1"
+
+
+@pytest.mark.parametrize(
+    ("template", "folder"),
+    [
+        ("a/b/s<p:4>.png", "a/b/"),
+        ("/a/z<>/<y>.png", "/a/"),
+        ("<x>/a.png", ""),
+        ("a/r<y:p:2>/<>.png", "a/"),
+        ("a/b.png", "a/"),
+        ("b.png", ""),
+    ],
+)
+def test_the_folder_that_all_files_are_in(template, folder):
+    assert fixed_folder(template) == folder
