@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from boss_ingest.config.loading import load_job_file
+from boss_ingest.engine.options import Options
+from boss_ingest.engine.plan import make_plan
+from boss_ingest.errors import ConfigError
 from boss_ingest.local.faults import Http
+from boss_ingest.plugins.loading import load_source
 from tests.local_jobs import Client
 
 if TYPE_CHECKING:
@@ -84,15 +89,38 @@ WRONG_FILES: dict[str, tuple[Callable[[Job], object], list[str]]] = {
 }
 
 
+async def refusal(job: Path, ground: Ground) -> ConfigError:
+    """The error that `run` ends with before it asks whether to start."""
+
+    async def plan() -> None:
+        loaded = load_job_file(job)
+        await make_plan(loaded, load_source(loaded), ground.client, Options(workers=1))
+
+    with pytest.raises(ConfigError) as caught:
+        await plan()
+    assert caught.value.exit_code == 4
+    return caught.value
+
+
 @pytest.mark.parametrize(("spoil", "words"), WRONG_FILES.values(), ids=WRONG_FILES)
-async def test_a_wrong_job_file_is_refused_by_field_before_there_is_a_job(
-    spoil: Callable[[Job], object], words: list[str], ground: Ground, machine: Machine, tile_job: Path
+async def test_a_wrong_job_file_is_refused_by_field(
+    spoil: Callable[[Job], object], words: list[str], ground: Ground, tile_job: Path
 ) -> None:
+    rewrite(tile_job, spoil)
+    said = str(await refusal(tile_job, ground))
+    for word in words:
+        assert word in said, said
+
+
+@pytest.mark.parametrize("wrong", ["unknown class", "outside of the frame"])
+async def test_the_command_makes_no_job_of_a_wrong_job_file(
+    wrong: str, ground: Ground, machine: Machine, tile_job: Path
+) -> None:
+    spoil, words = WRONG_FILES[wrong]
     rewrite(tile_job, spoil)
     ended = await machine.run("run", tile_job, "--yes")
     assert ended.code == 4, ended.all
-    for word in words:
-        assert word in ended.err, ended.all
+    assert all(word in ended.err for word in words), ended.all
     assert "Traceback" not in ended.err
     assert ground.faults.calls["rest.create"] == 0
 
@@ -103,14 +131,12 @@ async def test_a_wrong_job_file_is_refused_by_field_before_there_is_a_job(
     ids=["not found", "empty", "cut short", "a list", "binary"],
 )
 async def test_what_is_no_job_file_is_told_by_its_name(
-    text: str | None, word: str, ground: Ground, machine: Machine, tile_job: Path
+    text: str | None, word: str, ground: Ground, tile_job: Path
 ) -> None:
     replace(tile_job, text)
-    ended = await machine.run("run", tile_job, "--yes")
-    assert ended.code == 4, ended.all
-    assert str(tile_job) in ended.err
-    assert word in ended.err
-    assert "Traceback" not in ended.err
+    said = str(await refusal(tile_job, ground))
+    assert str(tile_job) in said
+    assert word in said
 
 
 async def test_all_that_is_wrong_is_told_at_once(machine: Machine, tile_job: Path) -> None:
