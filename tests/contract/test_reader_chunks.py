@@ -13,6 +13,7 @@ from boss_ingest.errors import ConfigError, SourceError
 from boss_ingest.plugins.array import ArrayReader
 from boss_ingest.plugins.classic import ClassicChunks
 from boss_ingest.plugins.cloudvolume import CloudVolumeReader
+from boss_ingest.plugins.hdf5 import Hdf5VolumeReader
 from boss_ingest.plugins.reader import Box, ChunkReader, Setup
 from boss_ingest.plugins.tiff import TiffVolumeReader
 from boss_ingest.plugins.zarr import ZarrReader
@@ -98,6 +99,22 @@ def tiff(**how):
     return make
 
 
+def hdf5(**how):
+    def make(folder):
+        h5py = pytest.importorskip("h5py", reason="needs boss-ingest[hdf5]")
+        with h5py.File(folder / "v.h5", "w") as file:
+            file.create_dataset("em", data=VOLUME, **how)
+
+        def remove():
+            (folder / "v.h5").unlink()
+            return "v.h5"
+
+        params = {"filename": str(folder / "v.h5"), "dataset": "em"}
+        return Source(Hdf5VolumeReader, Setup({}, params, JOB, folder), remove)
+
+    return make
+
+
 ZARRS = {"zarr 2": zarr(2), "zarr 3": zarr(3), "zarr file url": zarr(3, "file://{}")}
 TIFFS = {
     "tiff": tiff(),
@@ -109,7 +126,12 @@ ARRAYS = {
     "array, precomputed": array(arrays.write_precomputed),
     "cloudvolume": array(arrays.write_precomputed, CloudVolumeReader, "cloudpath"),
 }
-SOURCES = ZARRS | ARRAYS | TIFFS
+HDF5S = {
+    "hdf5": hdf5(),
+    "hdf5, blocks": hdf5(chunks=(16, 32, 32), compression="gzip", shuffle=True),
+    "hdf5, blocks only HDF5 decodes": hdf5(chunks=(16, 32, 32), compression="lzf"),
+}
+SOURCES = ZARRS | ARRAYS | TIFFS | HDF5S
 
 
 @pytest.fixture(params=SOURCES.values(), ids=SOURCES.keys())

@@ -16,6 +16,7 @@ from boss_ingest.plugins.catmaid_readers import (
     CatmaidFileImageStackReader,
     CatmaidFileImageStackZoomLevelReader,
 )
+from boss_ingest.plugins.hdf5 import Hdf5ChunkReader
 from boss_ingest.plugins.reader import Setup, TileIndex, TileReader
 from boss_ingest.plugins.stack import StackReader
 
@@ -75,11 +76,32 @@ def catmaid(kind, template):
     return make
 
 
+def hdf5(folder, root):
+    h5py = pytest.importorskip("h5py", reason="needs boss-ingest[hdf5]")
+
+    def name(index):
+        x = COLUMNS * index.x
+        return f"p_{x}-{x + COLUMNS}_0-{ROWS}_{index.z}-{index.z + 1}.h5"
+
+    for index in INDICES:
+        with h5py.File(folder / name(index), "w") as file:
+            file["em"] = pixels(index)[np.newaxis]
+
+    def remove(index):
+        (folder / name(index)).unlink()
+        return name(index)
+
+    sizes = {"x_chunk_size": COLUMNS, "y_chunk_size": ROWS, "z_chunk_size": 1}
+    names = {"root_dir": root, "prefix": "p", "extension": "h5", **sizes}
+    return Source(Hdf5ChunkReader, Setup(names, {"data_name": "em", "z_chunk_size": 1}, JOB, folder), remove)
+
+
 SOURCES = {
     "stack": stack,
     "catmaid 1": catmaid(CatmaidFileImageStackReader, "{z}/{y}_{x}_0.png"),
     "catmaid 4": catmaid(CatmaidFileImageStackZoomLevelReader, "0/{z}/{y}_{x}.png"),
     "catmaid 5": catmaid(CatmaidDirectoryImageStackReader, "0/{z}/{y}/{x}.png"),
+    "hdf5": hdf5,
 }
 
 

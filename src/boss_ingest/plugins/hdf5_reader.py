@@ -53,7 +53,7 @@ class Hdf5TileReader(TileReader):
             root_dir=self._names.root_dir,
             allow_outside_root=self._names.allow_outside_root,
         )
-        extent = setup.ingest_job["extent"]
+        self._extent = extent = setup.ingest_job["extent"]
         x, y = extent["x"][0] // columns, extent["y"][0] // rows
         self._first = TileIndex(x, y, extent["z"][0], extent["t"][0])
 
@@ -97,6 +97,9 @@ class Hdf5TileReader(TileReader):
             await self._objects.close()
 
     def _name(self, index: TileIndex) -> str:
+        start, stop = self._extent["t"]
+        if not start <= index.t < stop:
+            raise SourceError(f"{index} has no file: ingest_job.extent.t is [{start}, {stop}]")
         try:
             return self._names.path(index.x, index.y, index.z)
         except IndexError as error:
