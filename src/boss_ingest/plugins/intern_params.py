@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr
 
 from boss_ingest.errors import ConfigError, Problem
 from boss_ingest.plugins.intern_account import DEFAULT_HOST, Account, find_account, token_in
@@ -21,7 +21,9 @@ TILES, CHUNKS = "client.tile_processor", "client.chunk_processor"
 
 
 class InternPathParams(Params):
-    """There is no path to name."""
+    """There is no path to name; what is given is ignored, as it always was."""
+
+    model_config = ConfigDict(extra="ignore")
 
 
 class SourceParams(TileParams):
