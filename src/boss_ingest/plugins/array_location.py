@@ -72,7 +72,8 @@ def find(
     if parts.scheme == "gs":  # the driver for buckets always looks for credentials; the public URL takes none
         base = f"https://storage.googleapis.com/{parts.netloc}/{quote(path)}"
         return Location({"driver": "http", "base_url": base}, url)
-    return Location({"driver": "http", "base_url": urlunsplit(parts._replace(fragment=""))}, shown(url))
+    base = urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/", fragment=""))
+    return Location({"driver": "http", "base_url": base}, shown(url))
 
 
 def _s3(bucket: str, env: Mapping[str, str], endpoint_url: str | None, anonymous: bool) -> dict[str, Any]:

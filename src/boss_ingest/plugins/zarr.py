@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from boss_ingest.plugins.array_location import Location
+
 CACHE_BYTES = 64 << 20
 """Decoded chunks kept by a classic processor, of which there is one in each worker process."""
 
@@ -110,27 +112,27 @@ async def _opened(params: Mapping[str, Any], ingest_job: Mapping[str, Any], cach
         anonymous=given.anonymous,
     )
     if given.library == "zarr":
-        return await asyncio.to_thread(_with_zarr, given)
+        return await asyncio.to_thread(_with_zarr, given, location)
     fill = given.missing_chunks == "fill"
     view = View(format="zarr", fill=fill, chunk_bytes=chunk_bytes(ingest_job))
     return await open_array(location.child(given.volume_name.strip("/")), view, cache_bytes=cache_bytes)
 
 
-def _with_zarr(given: ZarrChunkParams) -> Volume:
+def _with_zarr(given: ZarrChunkParams, location: Location) -> Volume:
     try:
         zarr = import_module("zarr")
     except ImportError as error:
         raise ConfigError(
             f'"library": "zarr" needs the zarr package: {error}', hint="pip install zarr"
         ) from error
-    shown = f"{array_location.shown(given.cloud_path).rstrip('/')}/{given.volume_name}".rstrip("/")
+    shown = location.child(given.volume_name.strip("/")).shown
     options: dict[str, Any] = {"anon": True} if given.anonymous else {}
     if given.endpoint_url:
         options["endpoint_url"] = given.endpoint_url
-    remote = "://" in given.cloud_path
+    remote = location.folder is None
     try:
         array = zarr.open_array(
-            given.cloud_path,
+            location.folder or given.cloud_path,
             path=given.volume_name or None,
             mode="r",
             storage_options=options if remote and options else None,
