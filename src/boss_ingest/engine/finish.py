@@ -24,9 +24,23 @@ async def finish(
 ) -> bool:
     """Drive the job to COMPLETE (True), or find that there is work left to upload (False).
 
-    Raises JobGoneError when it was cancelled meanwhile, GaveUpError when verification does not end
-    within `verify_timeout_s`, StopRequestedError.
+    Raises JobGoneError when it was cancelled meanwhile, StopRequestedError, and GaveUpError when the Boss
+    has not come to an end within `verify_timeout_s`: it never ends a verification that failed, nor a
+    wait for queues that do not drain.
     """
+    try:
+        async with asyncio.timeout(verify_timeout_s):
+            return await _until_it_ends(boss, job_id, stop=stop, observe=observe)
+    except TimeoutError as error:
+        raise GaveUpError(
+            f"job {job_id}: the Boss has been completing it for {verify_timeout_s / 3600:.1f} h "
+            "and has not finished",
+            hint="everything was uploaded; ask whoever runs the Boss to look at the job, "
+            f"and see it with `boss-ingest status --job-id {job_id}`",
+        ) from error
+
+
+async def _until_it_ends(boss: BossClient, job_id: int, *, stop: Stop, observe: events.Observer) -> bool:
     while True:
         match await stop.unless(boss.complete(job_id)):
             case Completed():
@@ -39,7 +53,7 @@ async def finish(
                 await stop.sleep(max(_SHORTEST_WAIT_S, wait_s))
             case Verifying():
                 observe(events.Verifying(job_id))
-                state = await stop.unless(_verified(boss, job_id, timeout_s=verify_timeout_s))
+                state = await stop.unless(_verified(boss, job_id))
                 if state is JobState.COMPLETE:
                     return True
                 if state is JobState.UPLOADING:
@@ -47,22 +61,14 @@ async def finish(
                     return False
 
 
-async def _verified(boss: BossClient, job_id: int, *, timeout_s: float) -> JobState:
-    """The state that verification ends in. The Boss itself never ends one that failed."""
+async def _verified(boss: BossClient, job_id: int) -> JobState:
+    """The state that verification ends in."""
     poll_s = _FIRST_POLL_S
-    try:
-        async with asyncio.timeout(timeout_s):
-            while True:
-                state = (await boss.status(job_id)).state
-                if state in {JobState.DELETED, JobState.FAILED}:
-                    raise JobGoneError(f"job {job_id} is {state.name}")
-                if state is not JobState.COMPLETING:
-                    return state
-                await asyncio.sleep(poll_s)
-                poll_s = min(_LAST_POLL_S, poll_s * 1.5)
-    except TimeoutError as error:
-        raise GaveUpError(
-            f"job {job_id}: the Boss has been verifying for {timeout_s / 3600:.1f} h and has not finished",
-            hint="everything was uploaded; ask whoever runs the Boss to look at the job, "
-            f"and see it with `boss-ingest status --job-id {job_id}`",
-        ) from error
+    while True:
+        state = (await boss.status(job_id)).state
+        if state in {JobState.DELETED, JobState.FAILED}:
+            raise JobGoneError(f"job {job_id} is {state.name}")
+        if state is not JobState.COMPLETING:
+            return state
+        await asyncio.sleep(poll_s)
+        poll_s = min(_LAST_POLL_S, poll_s * 1.5)

@@ -12,16 +12,23 @@ class Ledger:
 
     def __init__(self) -> None:
         self._tries: dict[str, int] = {}
+        self._let_go: dict[str, int] = {}
         self._done: OrderedDict[str, None] = OrderedDict()
 
     def failed(self, message_id: str) -> int:
-        """Count one more failed try; returns how many there were."""
+        """Count one more try that failed by the task's own fault; returns how many there were."""
         self._tries[message_id] = self._tries.get(message_id, 0) + 1
         return self._tries[message_id]
+
+    def let_go(self, message_id: str) -> int:
+        """Count one more lease that ended while a service did not answer; returns how many there were."""
+        self._let_go[message_id] = self._let_go.get(message_id, 0) + 1
+        return self._let_go[message_id]
 
     def done(self, message_id: str) -> None:
         """Everything this message asks for is stored."""
         self._tries.pop(message_id, None)
+        self._let_go.pop(message_id, None)
         self._done[message_id] = None
         while len(self._done) > _REMEMBERED:
             self._done.popitem(last=False)

@@ -184,12 +184,13 @@ class Pipeline:
             except IngestError as error:
                 if error.disposition is Disposition.STOP:
                     raise
-                tries = self._ledger.failed(lease.message_id)
+                outage = error.disposition is Disposition.RETRY
+                tries = (self._ledger.let_go if outage else self._ledger.failed)(lease.message_id)
                 if self._is_final(error, tries):
                     self._set_aside(lease, error, tries)
                     return False
                 wait_s = pause_s(tries)
-                if error.disposition is Disposition.RETRY or loop.time() + wait_s > lease.deadline_s:
+                if outage or loop.time() + wait_s > lease.deadline_s:
                     log.warning("let message %s go, to come back later: %s", lease.message_id, error)
                     return False
                 self._tally.retries += 1
