@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import weakref
 from pathlib import Path
 from typing import IO, Any
 
@@ -104,8 +103,6 @@ class CatmainURLTileProcessor(TileProcessor):
         """Raises ConfigError for params that cannot be."""
         self.parameters = parameters
         self._served = ServedTiles(parameters, parameters["ingest_job"])
-        self._loop = asyncio.Runner()
-        weakref.finalize(self, _end, self._loop, self._served)
 
     def process(
         self, file_path: str, x_index: int, y_index: int, z_index: int, t_index: int | None = 0
@@ -113,7 +110,7 @@ class CatmainURLTileProcessor(TileProcessor):
         """The image as it is. Raises SourceError, MissingSourceError."""
         from PIL import Image
 
-        found = self._loop.run(self._served.read(x_index, y_index, z_index))
+        found = asyncio.run(self._read(x_index, y_index, z_index))
         if isinstance(found, bytes):
             found = grey(found, self._served.grid)
         if isinstance(found, bytes):
@@ -123,14 +120,15 @@ class CatmainURLTileProcessor(TileProcessor):
         into.seek(0)
         return into
 
+    async def _read(self, x: int, y: int, z: int) -> Any:
+        try:
+            return await self._served.read(x, y, z)
+        finally:
+            await self._served.images.close()
+
 
 class CatmaidURLTileProcessor(CatmainURLTileProcessor):
     """The same, spelled as it is meant."""
-
-
-def _end(loop: asyncio.Runner, served: ServedTiles) -> None:
-    loop.run(served.images.close())
-    loop.close()
 
 
 def _layout(

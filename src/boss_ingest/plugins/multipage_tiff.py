@@ -8,6 +8,7 @@ imagecodecs (`boss-ingest[tiff]`).
 from __future__ import annotations
 
 import io
+import weakref
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -64,6 +65,7 @@ class SingleTimeTiffTileProcessor(TileProcessor):
         self._datatype = SingleTimeTileParams.read(parameters, section=TILE).datatype
         self._grid = TileGrid(parameters["ingest_job"])
         self._planes = planes_for(self._grid)
+        weakref.finalize(self, self._planes.close_now)
 
     def process(
         self, file_path: str, x_index: int, y_index: int, z_index: int, t_index: int | None = 0
@@ -98,6 +100,7 @@ class TiffMultiFileHyperStackTileProcessor(TileProcessor):
         self._objects = objects_for(self._given, None)
         self._grid = TileGrid(parameters["ingest_job"])
         self._planes = planes_for(self._grid)
+        weakref.finalize(self, self._planes.close_now)
 
     def process(
         self, file_path: str, x_index: int, y_index: int, z_index: int, t_index: int | None = 0

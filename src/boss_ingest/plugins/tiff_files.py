@@ -128,11 +128,28 @@ class OpenTiff:
         except OSError as error:
             raise unreadable(self.name, error) from error
         if len(data) < count:
-            raise SourceError(
-                f"{self.name} is cut short: it needs {offset + count} bytes, the file has {self.size_bytes}",
-                hint="copy or export the file again, then join the job again",
-            )
+            raise self._cut_short(offset + count)
         return data
+
+    def read_rows(self, offset: int, row_bytes: int, part_bytes: int, count: int) -> bytes:
+        """The first `part_bytes` of each of `count` rows. Raises SourceError when the file ends before."""
+        end = offset + count * row_bytes
+        if not hasattr(os, "pread"):
+            return b"".join(self.read(at, part_bytes) for at in range(offset, end, row_bytes))
+        pread, file = os.pread, self._file.fileno()
+        try:
+            data = b"".join([pread(file, part_bytes, at) for at in range(offset, end, row_bytes)])
+        except OSError as error:
+            raise unreadable(self.name, error) from error
+        if len(data) < count * part_bytes:
+            raise self._cut_short(end - row_bytes + part_bytes)
+        return data
+
+    def _cut_short(self, needed_bytes: int) -> SourceError:
+        return SourceError(
+            f"{self.name} is cut short: it needs {needed_bytes} bytes, the file has {self.size_bytes}",
+            hint="copy or export the file again, then join the job again",
+        )
 
     def close(self) -> None:
         """Close it; safe to repeat."""

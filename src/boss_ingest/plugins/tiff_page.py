@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _RUN_ROWS = 128
-_RUN_BYTES = 4 << 20
-"""How many strips make a block: as many as have at most so many rows and decoded bytes, one at least."""
+_CELL = 512
+_BLOCK_BYTES = 4 << 20
+"""What makes a block: a run of strips of at most so many rows, or the tiles in a square of that side, with at
+most so many bytes when they are decoded; one strip or tile at least."""
 
 
 class File(Protocol):
@@ -27,13 +29,17 @@ class File(Protocol):
     def read(self, offset: int, count: int) -> bytes:
         """Just so many bytes, or SourceError."""
 
+    def read_rows(self, offset: int, row_bytes: int, part_bytes: int, count: int) -> bytes:
+        """The first `part_bytes` of each of so many rows, or SourceError."""
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A tile or a run of strips: its first segment in the file, and where it lies in the page."""
+    """A cell of tiles or a run of strips: which segments of the page's table, and where in the page."""
 
-    segment: int
-    count: int
+    segment: int  # the first of them
+    rows: range
+    columns: range
     origin_zyx: tuple[int, int, int]
 
 
@@ -50,6 +56,7 @@ class Page:
     kind: int  # tifffile's hash of all that makes two pages alike
     direct: int | None  # where its pixels begin, when they are there as they are and in one piece
     nbytes: int
+    inverted: bool  # 0 is white, in 8 bits or fewer: turned round, as Pillow and the Boss do
     offsets: Sequence[int] = ()
     counts: Sequence[int] = ()
     tiled: bool = False
@@ -67,6 +74,7 @@ class Page:
             raise SourceError(f"{name} has no pixels, or of no type that can be read")
         shape = tuple(map(int, page.shaped))
         known = {"name": name, "shape": shape, "kind": page.hash, "nbytes": int(page.nbytes)}
+        known["inverted"] = page.photometric == 0 and page.dtype.kind in "bu" and page.dtype.itemsize == 1
         if page.is_final and page.dataoffsets[0]:
             stored = sum(page.databytecounts)
             if len(page.dataoffsets) == 1 and 0 < stored < page.nbytes:
@@ -100,12 +108,14 @@ class Page:
         return 8 if self.direct is not None else 100 + 2 * len(self.offsets)
 
     @property
-    def run(self) -> int:
-        """How many strips make a block."""
-        if self.tiled:
-            return 1
-        rows = self.segment_zyx[1]
-        return max(1, min(_RUN_ROWS // rows, _RUN_BYTES // self.segment_bytes))
+    def cell(self) -> tuple[int, int]:
+        """How many segments make a block, down and across."""
+        _, rows, columns = self.segment_zyx
+        most = max(1, _BLOCK_BYTES // self.segment_bytes)
+        if not self.tiled:
+            return max(1, min(_RUN_ROWS // rows, most)), 1
+        down, across = max(1, _CELL // rows), max(1, _CELL // columns)
+        return (down, across) if down * across <= most else (1, 1)
 
     @property
     def segment_bytes(self) -> int:
@@ -135,29 +145,33 @@ class Page:
             strides = (row_bytes, pixel_bytes, self.dtype.itemsize)
             whole = np.ndarray(shape, self.dtype, data, strides=strides)
         else:
-            part_bytes = len(columns) * pixel_bytes
-            data = b"".join(file.read(begin + row * row_bytes, part_bytes) for row in rows)
+            data = file.read_rows(
+                begin + rows.start * row_bytes, row_bytes, len(columns) * pixel_bytes, len(rows)
+            )
             whole = np.frombuffer(data, self.dtype).reshape(shape)
-        return whole[:, :, sample]
+        pixels: NDArray[Any] = whole[:, :, sample]
+        return ~pixels if self.inverted else pixels
 
     def blocks(self, rows: range, columns: range, *, plane: int, z: int) -> Iterator[Block]:
         """The blocks that a part of one image touches."""
         depth, height, width = self.segment_zyx
         _, page_depth, page_height, page_width, _ = self.shape
-        across = -(-page_width // width)
-        down = -(-page_height // height)
-        deep = -(-page_depth // depth)
-        first = ((plane * deep) + z // depth) * down * across
-        for y in range(rows.start // (height * self.run) * self.run, -(-rows.stop // height), self.run):
-            count = min(self.run, down - y)
-            for x in range(columns.start // width, -(-columns.stop // width)):
-                origin = (z // depth * depth, y * height, x * width)
-                yield Block(first + y * across + x, count if not self.tiled else 1, origin)
+        down, across, deep = -(-page_height // height), -(-page_width // width), -(-page_depth // depth)
+        first = (plane * deep + z // depth) * down * across
+        by, bx = self.cell
+        for y in range(rows.start // (height * by) * by, -(-rows.stop // height), by):
+            for x in range(columns.start // (width * bx) * bx, -(-columns.stop // width), bx):
+                yield Block(
+                    segment=first + y * across + x,
+                    rows=range(min(by, down - y)),
+                    columns=range(min(bx, across - x)),
+                    origin_zyx=(z // depth * depth, y * height, x * width),
+                )
 
     def load(self, file: File, block: Block, *, sample: int, empty: str, most_bytes: int) -> NDArray[Any]:
         """The pixels (zyx) of a block, cut where the page ends. Decodes: CPU-bound, lets go of the GIL.
 
-        `empty` is what becomes of one that was never written: "fill" or "error". Raises SourceError; a
+        `empty` is what becomes of a segment that was never written: "fill" or "error". Raises SourceError; a
         MissingSourceError for an empty one; also for one whose decoded size is above `most_bytes`.
         """
         import numpy as np
@@ -169,23 +183,30 @@ class Page:
                 f"for this job one may have up to {most_bytes}",
                 hint="save it in tiles of 512 × 512, or give boss-ingest more --memory",
             )
-        parts = [
-            self._segment(file, number, sample=sample, empty=empty)
-            for number in range(block.segment, block.segment + block.count)
-        ]
-        pixels = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         z, y, x = block.origin_zyx
-        _, depth, height, width, _ = self.shape
-        inside: NDArray[Any] = pixels[: depth - z, : height - y, : width - x]
-        deep, tall, wide = self.segment_zyx
-        tall *= block.count
-        if inside.shape != (min(deep, depth - z), min(tall, height - y), min(wide, width - x)):
-            raise _broken(f"{self.name} at {block.origin_zyx}", f"its shape is {pixels.shape}")
-        return np.ascontiguousarray(inside) if inside.base is None else inside.copy()
+        depth, height, width = self.segment_zyx
+        left = self.shape[1] - z, self.shape[2] - y, self.shape[3] - x
+        shape = (
+            min(depth, left[0]),
+            min(height * len(block.rows), left[1]),
+            min(width * len(block.columns), left[2]),
+        )
+        into: NDArray[Any] = np.zeros(shape, self.dtype)
+        across = -(-self.shape[3] // width)
+        for row in block.rows:
+            for column in block.columns:
+                part = into[:, row * height : (row + 1) * height, column * width : (column + 1) * width]
+                pixels = self._segment(file, block.segment + row * across + column, empty=empty)
+                if pixels is not None:
+                    wanted = tuple(map(slice, part.shape))
+                    inside = pixels[wanted][..., sample]
+                    if inside.shape != part.shape:
+                        raise _broken(self.name, f"a part of shape {pixels.shape} holds one of {part.shape}")
+                    part[...] = inside
+        return ~into if self.inverted else into
 
-    def _segment(self, file: File, number: int, *, sample: int, empty: str) -> NDArray[Any]:
-        import numpy as np
-
+    def _segment(self, file: File, number: int, *, empty: str) -> NDArray[Any] | None:
+        """A tile or strip, decoded (zyx and samples); None for an empty one that may be."""
         where = f"{'tile' if self.tiled else 'strip'} {number} of {self.name}"
         try:
             offset, count = int(self.offsets[number]), int(self.counts[number])
@@ -193,7 +214,7 @@ class Page:
             raise _broken(where, "it is not in the page's table") from error
         if not offset or not count:
             if empty == "fill":
-                return np.zeros(self.segment_zyx, self.dtype)
+                return None
             raise MissingSourceError(
                 f"{where} is empty: it was never written",
                 hint='if that is meant to be zeros, set `"empty_blocks": "fill"` in the params of the reader',
@@ -203,11 +224,10 @@ class Page:
         data = file.read(offset, count)
         assert self.decode is not None
         try:
-            decoded, _, _ = self.decode(data, number, **dict(self.options))
+            decoded: NDArray[Any] = self.decode(data, number, **dict(self.options))[0]
         except Exception as error:
             raise _broken(where, f"{type(error).__name__}: {error}") from error
-        pixels: NDArray[Any] = decoded[:, :, :, sample]
-        return pixels
+        return decoded
 
 
 def _broken(where: str, fact: str) -> SourceError:

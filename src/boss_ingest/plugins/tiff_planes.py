@@ -96,6 +96,10 @@ class Planes:
         await self._cache.close()
         await asyncio.to_thread(self._files.close)
 
+    def close_now(self) -> None:
+        """Let go of the files, where no loop runs."""
+        self._files.close()
+
     async def _window(
         self, at: Plane, rows: range, columns: range, into: NDArray[Any] | None
     ) -> NDArray[Any]:
@@ -162,6 +166,14 @@ class _Work:
         import numpy as np
 
         if into is None:
+            z, y, x = self.blocks[0].origin_zyx
+            if (parts[0].shape, y, x) == (
+                (1, len(self.rows), len(self.columns)),
+                self.rows.start,
+                self.columns.start,
+            ):
+                alone: NDArray[Any] = parts[0][0]
+                return alone
             into = np.empty((len(self.rows), len(self.columns)), parts[0].dtype)
         for block, pixels in zip(self.blocks, parts, strict=True):
             z, y, x = block.origin_zyx
