@@ -17,6 +17,9 @@ from tests.parity.case import Case, Outcome
 from tests.parity.table import Difference, Face, declared, differences
 
 ROOT = Path(__file__).parents[2]
+compared: set[tuple[str, str]] = set()
+"""The classes and cases that were compared in this run."""
+
 VENV = Path(os.environ.get("BOSS_INGEST_PARITY") or ROOT / ".venv-parity").absolute()
 
 
@@ -52,9 +55,10 @@ async def run_original(
 
 
 async def compare(cases: list[Case], folder: Path, env: Mapping[str, str] | None = None) -> None:
-    """Fail unless the differences found in these cases are just the rows of docs/differences.md about them."""
+    """Fail unless the differences in these cases are just the rows of docs/differences.md about them."""
     names = [(case.processor, case.name) for case in cases]
     assert len(set(names)) == len(names), "two cases of one name"
+    assert not compared.intersection(names), "another test has cases of the same names"
     found: dict[Difference, str] = {}
     for case, original in zip(cases, await run_original(cases, folder, env), strict=True):
         faces: dict[Face, list[Outcome]] = {"classic": await asyncio.to_thread(ours.classic, case)}
@@ -64,6 +68,7 @@ async def compare(cases: list[Case], folder: Path, env: Mapping[str, str] | None
             dict.fromkeys(each.text for some in (original, *faces.values()) for each in some if each.text)
         )
         found |= dict.fromkeys(differences(case, original, faces), texts[:600])
+    compared.update(names)
     rows = {each for each in declared() if (each.plugin, each.case) in names}
     missing, stale = sorted(found.keys() - rows), sorted(rows - found.keys())
     said = [f"no row in docs/differences.md:\n{each.row}\n    ({found[each]})" for each in missing]
