@@ -258,7 +258,7 @@ LAYOUTS = (
         path_params=hdf5_params.Hdf5ChunkPathParams,
         reader=Hdf5ChunkReader,
         extra="hdf5",
-        example="hdf5_chunk.json",
+        example="hdf5-chunk.json",
     ),
     Layout(
         name="hdf5.Hdf5SingleFileTileProcessor",
@@ -269,7 +269,7 @@ LAYOUTS = (
         path_params=hdf5_params.Hdf5SingleFilePathParams,
         reader=Hdf5SingleFileReader,
         extra="hdf5",
-        example="hdf5_single_file.json",
+        example="hdf5-single-file.json",
     ),
     Layout(
         name="hdf5.Hdf5SliceTileProcessor",
@@ -280,7 +280,7 @@ LAYOUTS = (
         path_params=hdf5_params.Hdf5SlicePathParams,
         reader=Hdf5SliceReader,
         extra="hdf5",
-        example="hdf5_slice.json",
+        example="hdf5-slice.json",
     ),
     Layout(
         name="hdf5.Hdf5TimeSeriesLabelTileProcessor",
@@ -291,7 +291,7 @@ LAYOUTS = (
         path_params=hdf5_params.Hdf5SlicePathParams,
         reader=Hdf5TimeSeriesLabelReader,
         extra="hdf5",
-        example="hdf5_time_series_label.json",
+        example="hdf5-time-series-label.json",
     ),
     Layout(
         name="hdf5.Hdf5TimeSeriesTileProcessor",
@@ -302,7 +302,7 @@ LAYOUTS = (
         path_params=hdf5_params.Hdf5SlicePathParams,
         reader=Hdf5TimeSeriesReader,
         extra="hdf5",
-        example="hdf5_time_series.json",
+        example="hdf5-time-series.json",
     ),
     Layout(
         name="hdf5.Hdf5VolumeReader",
@@ -310,6 +310,6 @@ LAYOUTS = (
         processor=Hdf5VolumeReader,
         params=Hdf5VolumeParams,
         extra="hdf5",
-        example="hdf5_volume.json",
+        example="hdf5-volume.json",
     ),
 )
