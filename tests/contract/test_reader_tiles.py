@@ -58,6 +58,24 @@ def stack(folder, root):
     return Source(StackReader, Setup(names, {"filesystem": "local"}, JOB, folder), remove)
 
 
+def grid(folder, root):
+    """Two images a tile."""
+    half = COLUMNS // 2
+    for index in INDICES:
+        for side in (0, 1):
+            part = pixels(index)[:, side * half : (side + 1) * half]
+            Image.fromarray(part).save(folder / f"s{index.z}_{2 * index.x + side:03}.png")
+
+    def remove(index):
+        name = f"s{index.z}_{2 * index.x + 1:03}.png"
+        (folder / name).unlink()
+        return name
+
+    names = {"root_dir": root, "base_filename": "s<>_<x:p:3>", "extension": "png"}
+    params = {"images": "grid", "image_size": {"x": half, "y": ROWS}}
+    return Source(StackReader, Setup(names, params, JOB, folder), remove)
+
+
 def catmaid(kind, template):
     def make(folder, root):
         for index in INDICES:
@@ -98,6 +116,7 @@ def hdf5(folder, root):
 
 SOURCES = {
     "stack": stack,
+    "stack, grid": grid,
     "catmaid 1": catmaid(CatmaidFileImageStackReader, "{z}/{y}_{x}_0.png"),
     "catmaid 4": catmaid(CatmaidFileImageStackZoomLevelReader, "0/{z}/{y}_{x}.png"),
     "catmaid 5": catmaid(CatmaidDirectoryImageStackReader, "0/{z}/{y}/{x}.png"),

@@ -43,10 +43,6 @@ class StackNames:
         """The path of every file, its placeholders not filled in."""
         return self._join(self._template)
 
-    def slice_name(self, z: int) -> str:
-        """What a person calls a slice: its path, with <y> and <x> as they are."""
-        return self._join(fill(self._template, z=z))
-
     def path(self, x: int, y: int, z: int, t: int | None = 0) -> str:
         """The file of one tile. Raises IndexError for a slice or sample the job doesn't have."""
         if t != 0:

@@ -67,13 +67,11 @@ class StackReader(TileReader):
     def locate(self, index: TileIndex) -> str:
         """The path of the file, and what of it. Raises SourceError for an index outside of the job."""
         path = self._path(index)
+        assert self._objects is not None
         if self._slices is None:
-            return path
+            return self._objects.where(path)
         rows, columns = self._inside(index)
-        return (
-            f"{self._names.slice_name(index.z)} "
-            f"(x {columns.start} to {columns.stop}, y {rows.start} to {rows.stop})"
-        )
+        return self._slices.where(self._names.image, range(index.z, index.z + 1), rows, columns)
 
     async def describe(self) -> SourceInfo:
         """The type of the first slice's pixels. Raises SourceError when it can't be read."""
@@ -84,7 +82,7 @@ class StackReader(TileReader):
             path = self._slices.path_at(self._names.image, z, rows.start, columns.start)
             found = await self._slices.header(path)
         else:
-            path = self.locate(TileIndex(x, y, z, 0))
+            path = self._path(TileIndex(x, y, z, 0))
             body = await self._objects.read(path, most_bytes=self._most_bytes)
             found = await asyncio.to_thread(header, body, name=path)
         return SourceInfo(dtype=found.dtype, shape_zyx=None, where=path)
@@ -134,14 +132,12 @@ class StackChunkReader(ChunkReader):
     async def cut(self, name: Name, box: Box) -> NDArray[Any]:
         """A box out of the images of those names."""
         assert self._slices is not None
-        spans = (range(low, high) for low, high in zip(box.start_zyx, box.stop_zyx, strict=True))
-        return await self._slices.volume(name, *spans)
+        return await self._slices.volume(name, *_spans(box))
 
     def locate(self, box: Box) -> str:
-        """The first file and the last, and what of them."""
-        first, last = (self._names.slice_name(z) for z in (box.start_zyx[0], box.stop_zyx[0] - 1))
-        (_, y, x), (_, y_stop, x_stop) = box.start_zyx, box.stop_zyx
-        return f"{first} to {last} (x {x} to {x_stop}, y {y} to {y_stop})"
+        """The first file and the last, and what of them. Raises SourceError outside of the job."""
+        assert self._slices is not None
+        return self._slices.where(self._names.image, *_spans(box))
 
     async def describe(self) -> SourceInfo:
         """The type of the first slice's pixels. Raises SourceError when it can't be read."""
@@ -166,6 +162,11 @@ def opened(params: StackTileParams | StackChunkParams, names: StackNames, *, sec
         allow_outside_root=names.allow_outside,
         section=section,
     )
+
+
+def _spans(box: Box) -> tuple[range, range, range]:
+    z, y, x = (range(low, high) for low, high in zip(box.start_zyx, box.stop_zyx, strict=True))
+    return z, y, x
 
 
 def _lower(tile: NDArray[Any], above: int, before: int) -> NDArray[Any]:

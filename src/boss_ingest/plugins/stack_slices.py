@@ -129,7 +129,14 @@ class Slices:
 
     def path_at(self, name: Name, z: int, y: int, x: int) -> str:
         """The image that has the pixel at those absolute coordinates. Raises SourceError."""
-        return next(self._pieces(name, z, range(y, y + 1), range(x, x + 1))).path
+        found = next(self._pieces(name, z, range(y, y + 1), range(x, x + 1)), None)
+        return found.path if found else name(z, 0, 0)
+
+    def where(self, name: Name, zs: range, rows: range, columns: range) -> str:
+        """What a person calls those voxels; looks at no disk. Raises SourceError."""
+        paths = (self.path_at(name, zs[at], rows[at], columns[at]) for at in (0, -1))
+        files = " to ".join(dict.fromkeys(map(self._objects.where, paths)))
+        return f"{files} (x {columns.start} to {columns.stop}, y {rows.start} to {rows.stop})"
 
     async def close(self) -> None:
         """Let go of everything, also of the objects; safe to repeat."""
@@ -242,7 +249,7 @@ class Slices:
             keep = "rows"
         else:
             keep = "part"
-        turns = max(1, min(_AT_ONCE, self._work_bytes // max(1, 2 * found.image_bytes)))
+        turns = max(2, min(_AT_ONCE, self._work_bytes // max(1, 2 * found.image_bytes)))
         return _Plan(path, found, keep, asyncio.Semaphore(turns))
 
     def _check_size(self, name: str, shape_yx: tuple[int, ...]) -> None:

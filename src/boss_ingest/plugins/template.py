@@ -13,18 +13,14 @@ _NUMBER = re.compile(r"<(?:([xyz]):(?=[op]:))?(?:o:(\d+))?(?:p:(\d+))?>")
 _PLAIN = re.compile(r"<([xyz])>")
 
 
-def fill(template: str, *, z: int, y: int | None = None, x: int | None = None) -> str:
-    """The file name for one tile, slice or image; placeholders of an axis that is not given stay."""
-    indices = {axis: index for axis, index in (("z", z), ("y", y), ("x", x)) if index is not None}
+def fill(template: str, *, x: int, y: int, z: int) -> str:
+    """The file name for one tile, slice or image."""
+    indices = {"x": x, "y": y, "z": z, None: z}
 
     def number(match: re.Match[str]) -> str:
-        axis = match[1] or "z"
-        if axis not in indices:
-            return match[0]
-        return str(indices[axis] + int(match[2] or 0)).zfill(int(match[3] or 0))
+        return str(indices[match[1]] + int(match[2] or 0)).zfill(int(match[3] or 0))
 
-    named = _NUMBER.sub(number, template)
-    return _PLAIN.sub(lambda match: str(indices.get(match[1], match[0])), named)
+    return _PLAIN.sub(lambda match: str(indices[match[1]]), _NUMBER.sub(number, template))
 
 
 def fixed_folder(template: str) -> str:

@@ -367,7 +367,7 @@ async def test_describe_and_locate(tmp_path, images):
     assert (info.dtype, info.shape_zyx) == ("uint16", None)
     assert info.where.endswith("s0009.png" if images == "slices" else "z4_r02_c1.png")
     where = reader.locate(Box((4, 24, 32), (8, 48, 64)))
-    names = ("s0009.png", "s0012.png") if images == "slices" else ("z4_r<y:o:1p:2>", "z7_r<y:o:1p:2>")
+    names = ("s0009.png", "s0012.png") if images == "slices" else ("z4_r02_c1.png", "z7_r03_c3.png")
     assert all(name in where for name in names)
     assert "x 32 to 64, y 24 to 48" in where
     tiles = await opened(StackReader(), path_params, params, tile_job(x=(32, 70), y=(24, 50)))

@@ -34,10 +34,6 @@ def test_offset_comes_before_padding(z, offset, width):
     assert fill(f"<o:{offset}p:{width}>", x=0, y=0, z=z) == str(z + offset).rjust(width, "0")
 
 
-def test_placeholders_of_an_axis_that_is_not_given_stay():
-    assert fill("z<p:3>_<y>_r<y:p:2>_<x>", z=7, x=1) == "z007_<y>_r<y:p:2>_1"
-
-
 @pytest.mark.parametrize(
     ("template", "folder"),
     [
