@@ -131,7 +131,10 @@ def _hashed(base: str) -> str:
 
 
 def _fields(key: str, *, count: int) -> list[int]:
-    return _decimals(key.split("&")[1:], count=count)
+    fields = _decimals(key.split("&")[1:], count=count)
+    if not key.isascii():  # the hash is not looked at, but the key goes into URLs and headers as it is
+        raise ValueError(f"{key!a} is not ASCII")
+    return fields
 
 
 def _decimals(parts: list[str], *, count: int) -> list[int]:

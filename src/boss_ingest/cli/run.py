@@ -51,8 +51,8 @@ def run(config: Path, yes: bool, dry_run: bool, **given: Any) -> None:
         )
         async with open_boss(connection, connection.base_url(job), say=say) as boss:
             if connection.local is not None:
-                await make_channel(job, source, boss)
-            plan = await make_plan(job, source, boss, assignment.options)
+                await stop.unless(make_channel(job, source, boss))
+            plan = await stop.unless(make_plan(job, source, boss, assignment.options))
             say(plan_text(plan, boss=_name_of(boss, connection)))
             if dry_run:
                 return plan.rehearsal.exit_code if plan.rehearsal else ExitCode.COMPLETE

@@ -15,7 +15,7 @@ from boss_ingest.config.server_form import server_form
 from boss_ingest.engine.job_record import JobRecord, home_dir, remember
 from boss_ingest.engine.open_source import setup_of
 from boss_ingest.engine.stop import Stop
-from boss_ingest.errors import IngestError
+from boss_ingest.errors import IngestError, StopRequestedError
 from boss_ingest.plugins.loading import LoadedSource
 
 _STORABLE = {"uint8", "uint16", "uint64"}
@@ -30,9 +30,17 @@ async def create_job(
     """Make the job and remember its job file on this machine; returns its id.
 
     `local` is the folder of the local Boss it is made on, if it is. The request is never sent twice.
-    Raises ConfigError, NotAllowedError, GaveUpError.
+    Raises ConfigError, NotAllowedError, GaveUpError, StopRequestedError.
     """
-    made = await stop.unless(boss.create(server_form(job)))
+    if stop.draining.is_set():
+        raise StopRequestedError("stopped before the job was made")
+    try:
+        made = await stop.unless(boss.create(server_form(job)))
+    except StopRequestedError as error:
+        raise StopRequestedError(
+            "stopped while the job was being made",
+            hint="it may have come to be all the same: look with `boss-ingest jobs`",
+        ) from error
     record = JobRecord(
         made.id, boss.base_url, config=str(job.source.resolve()), directory=str(Path.cwd()), local=local
     )

@@ -29,7 +29,13 @@ class Stop:
         self.draining.set()
 
     async def unless(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await `work`, but end it and raise StopRequestedError as soon as a stop is asked for."""
+        """Await `work`, but end it and raise StopRequestedError as soon as a stop is asked for.
+
+        Work that a stop came before is not begun: its first step might be a request that has its effect.
+        """
+        if self.draining.is_set():
+            work.close()
+            raise StopRequestedError("stopped as asked")
         asked = asyncio.create_task(self.draining.wait())
         doing = asyncio.create_task(work)
         try:
@@ -40,6 +46,7 @@ class Stop:
         finally:
             asked.cancel()
             doing.cancel()
+            await asyncio.gather(asked, doing, return_exceptions=True)
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, but raise StopRequestedError as soon as a stop is asked for."""

@@ -141,7 +141,7 @@ def key_of(lease: Lease) -> str:
 def _decode(lease: Lease) -> dict[str, Any]:
     try:
         message = json.loads(lease.body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _senseless(lease, f"it is not JSON: {error}") from error
     if not isinstance(message, dict):
         raise _senseless(lease, f"it is a JSON {type(message).__name__}, not an object")
@@ -159,6 +159,8 @@ def _cuboid(entry: dict[str, Any]) -> Cuboid:
     z, y, x = (entry[axis] for axis in "zyx")
     if not all(type(at) is int and at % size == 0 for at, size in zip((z, y, x), CUBOID_ZYX, strict=True)):
         raise ValueError(f"x={x!r} y={y!r} z={z!r} is not the corner of a cuboid")
+    if not isinstance(entry["key"], str):
+        raise TypeError(f"{entry['key']!r} is not the key of a cuboid")
     return Cuboid(key=entry["key"], offset_zyx=(z, y, x))
 
 

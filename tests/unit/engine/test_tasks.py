@@ -106,6 +106,28 @@ def test_no_list_of_cuboids_crashes_the_parser(cuboids: object) -> None:
         parse_chunk(lease(message))
 
 
+@pytest.mark.parametrize("key", [5, None, "\ud800&4&9&27&0&0&0", "ü&4&9&27&0&0&0"])
+def test_a_cuboid_whose_key_no_bucket_takes_is_refused(key: object) -> None:
+    cuboids = [{"x": 0, "y": 0, "z": 0, "key": key}]
+    with pytest.raises(MessageError):
+        parse_chunk(chunk_message((0, 0, 0), (1024, 1024, 64), cuboids=cuboids))
+
+
+def test_a_tile_whose_key_no_bucket_takes_is_refused() -> None:
+    message = json.loads(tile_message().body)
+    message["tile_key"] = "\ud800" + message["tile_key"]
+    with pytest.raises(MessageError):
+        parse_tile(lease(json.dumps(message)))
+
+
+def test_a_message_nested_too_deep_to_read_harms_only_itself() -> None:
+    body = "[" * 100_000
+    for parse in (parse_tile, parse_chunk):
+        with pytest.raises(MessageError):
+            parse(lease(body))
+    assert key_of(lease(body)) == "[" * 80
+
+
 def test_a_chunk_is_clipped_to_the_extent_and_leaves_out_cuboids_beyond_it() -> None:
     task = parse_chunk(chunk_message((1024, 0, 0), (1024, 1024, 64)), extent=extent(x=(0, 1500), z=(0, 20)))
     assert task.origin_zyx == (0, 0, 1024)
