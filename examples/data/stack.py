@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+EXAMPLES = ("stack-chunks.json", "mosaic-slices.json", "mosaic-grid.json")
 SHAPE_ZYX = (20, 600, 700)  # whole tiles, chunks and cuboids on no axis
 IMAGE = 256  # columns and rows of an image of the grid; less at the edges
 
