@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from boss_ingest.errors import SourceError
 from boss_ingest.plugins.catalogue import Layout
 from boss_ingest.plugins.path import PathProcessor
-from boss_ingest.plugins.tiff_files import tifffile
+from boss_ingest.plugins.tiff_files import TiffFiles
 from boss_ingest.plugins.tiff_multipage import (
     SingleTimeTiffReader,
     TiffMultiFileHyperStackReader,
@@ -32,12 +32,14 @@ from boss_ingest.plugins.tiff_multipage_params import (
     SliceFiles,
     hyperstack_file,
 )
-from boss_ingest.plugins.tiff_planes import Plane
+from boss_ingest.plugins.tiff_planes import Plane, Planes
 from boss_ingest.plugins.tile import TileProcessor
 from boss_ingest.plugins.tile_grid import TileGrid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_ALL = range(1 << 31)
 
 
 class SingleTimeTiffPathProcessor(PathProcessor):
@@ -71,7 +73,7 @@ class SingleTimeTiffTileProcessor(TileProcessor):
         self, file_path: str, x_index: int, y_index: int, z_index: int, t_index: int | None = 0
     ) -> IO[bytes]:
         """A TIFF of `datatype`, at the edge of the page as small as what is left. Raises SourceError."""
-        plane = Plane(file_path, t_index or 0)
+        plane = Plane(file_path, t_index or 0, alone=True)
         return _image(
             self._planes.window_now(plane, *self._grid.pixels(x_index, y_index)), self._datatype, plane
         )
@@ -107,7 +109,9 @@ class TiffMultiFileHyperStackTileProcessor(TileProcessor):
     ) -> IO[bytes]:
         """A 16-bit TIFF. Raises SourceError."""
         path = str(self._objects.local_path_now(file_path))
-        plane = Plane(path, self._given.page(z_index, t_index or 0), name=self._objects.where(file_path))
+        plane = Plane(
+            path, self._given.page(z_index, t_index or 0), alone=True, name=self._objects.where(file_path)
+        )
         return _image(self._planes.window_now(plane, *self._grid.pixels(x_index, y_index)), "uint16", plane)
 
 
@@ -117,9 +121,14 @@ def load_tiff_multipage(tiff_filename: str, dtype: str = "uint16") -> NDArray[An
 
     if not Path(tiff_filename).is_file():
         raise FileNotFoundError(2, "there is no such file", tiff_filename)
-    with tifffile().TiffFile(tiff_filename) as file:
-        pages = [page.asarray() for page in file.pages]
-    stack = np.concatenate([page[np.newaxis] if page.ndim == 2 else page for page in pages])
+    files = TiffFiles()
+    planes = Planes(files, most_block_bytes=1 << 31)
+    try:
+        with files.use(tiff_filename) as file:
+            pages = [Plane(tiff_filename, number, alone=True) for number in range(file.images)]
+        stack = np.stack([planes.window_now(page, _ALL, _ALL) for page in pages])
+    finally:
+        files.close()
     return _as(stack, dtype, tiff_filename)
 
 

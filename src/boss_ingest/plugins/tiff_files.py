@@ -76,14 +76,25 @@ class OpenTiff:
                     hint="correct the extent in ingest_job, or copy the file again if it should have more",
                 ) from error
 
+    @property
+    def images(self) -> int:
+        """How many images the file has, one a page, or all in one. Raises SourceError."""
+        with self._lock:
+            pages = len(self.tiff.pages)
+            run = self._run() if pages == 1 else None
+            return pages if run is None else int(run.nbytes // run.keyframe.nbytes)
+
     def _begin_of_run(self, number: int) -> int | None:
-        (series, *others) = self.series() or [None]
-        if others or series is None or not series.is_truncated or not series.dataoffset:
+        run = self._run()
+        if run is None or number * run.keyframe.nbytes >= run.nbytes:
             return None
-        image_bytes = int(series.keyframe.nbytes)
-        return (
-            series.dataoffset + number * image_bytes if (number + 1) * image_bytes <= series.nbytes else None
-        )
+        return int(run.dataoffset + number * run.keyframe.nbytes)
+
+    def _run(self) -> Any:
+        """The one series of a file with one page for all of its images, or None."""
+        series = self.series()
+        alone = len(series) == 1 and series[0].is_truncated and series[0].dataoffset
+        return series[0] if alone else None
 
     def page(self, number: int) -> Page:
         """What is needed to read parts of a page. Raises IndexError without one, SourceError for damage."""

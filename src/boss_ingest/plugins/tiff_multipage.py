@@ -74,7 +74,7 @@ class PageReader(TileReader):
         assert self._stored is not None
         file = self._file(index)
         path = await self._stored.local_path(file)
-        return Plane(str(path), self._page(index), name=self._stored.where(file))
+        return Plane(str(path), self._page(index), alone=True, name=self._stored.where(file))
 
     async def read(self, index: TileIndex) -> NDArray[Any]:
         """The pixels (yx), less where the page ends before. Raises SourceError, MissingSourceError."""

@@ -35,7 +35,8 @@ class Plane:
     """One image: a page of a file, and what of it. Pages are counted from 0.
 
     `at` is where its pixels begin, in files that have one page for a run of images. With `kind`, the page
-    must be of that kind (Page.kind). `name` is what errors call the file.
+    must be of that kind (Page.kind); `alone`, it must hold no more than this image, as one in colour does.
+    `name` is what errors call the file.
     """
 
     path: str
@@ -45,6 +46,7 @@ class Plane:
     z: int = 0
     sample: int = 0
     kind: int | None = None
+    alone: bool = False
     name: str = ""
 
 
@@ -131,7 +133,12 @@ class Planes:
                     f"{page.name} has another size, type or compression than the first page of the volume",
                     hint="save all slices alike, or the ones that differ to a file of their own",
                 )
-            _, _, height, width, _ = page.shape
+            planes, depth, height, width, samples = page.shape
+            if at.alone and planes * depth * samples > 1:
+                raise SourceError(
+                    f"{page.name} has {planes * depth * samples} numbers a pixel, the Boss stores one",
+                    hint="save each colour to pages of its own, or read one of them with tiff.TiffTileReader",
+                )
             rows, columns = rows[: max(0, height - rows.start)], columns[: max(0, width - columns.start)]
             if not rows or not columns:
                 raise SourceError(

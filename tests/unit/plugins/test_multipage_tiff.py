@@ -123,6 +123,18 @@ def test_load_tiff_multipage_gives_all_pages(slices, tmp_path):
         load_tiff_multipage(str(tmp_path / "none.tif"))
 
 
+def test_8_bit_pages_with_0_as_white_are_turned_round_as_ever(tmp_path):
+    tifffile.imwrite(tmp_path / "white.tif", SERIES.astype(np.uint8), photometric="miniswhite")
+    assert (load_tiff_multipage(str(tmp_path / "white.tif")) == 255 - SERIES.astype(np.uint8)).all()
+
+
+def test_pages_in_colour_are_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "rgb.tif", np.zeros((5, 50, 70, 3), np.uint8), photometric="rgb")
+    tiles = set_up(SingleTimeTiffTileProcessor, datatype="uint8")
+    with pytest.raises(SourceError, match="3 numbers a pixel"):
+        tiles.process(str(tmp_path / "rgb.tif"), 0, 0, 2, 1)
+
+
 async def single_time(path_params, **params):
     reader = SingleTimeTiffReader()
     await reader.open(Setup(path_params, params, JOB, Path(), 1 << 22))
@@ -246,6 +258,7 @@ async def test_the_one_page_that_imagej_writes_for_many_images_has_them_all(tmp_
     with tifffile.TiffFile(tmp_path / "h0.tif") as file:
         assert len(file.pages) == 1
     names = {"root_dir": str(tmp_path), "extension": "tif", "base_filename": "h<>", "time_chunk_size": 7}
+    assert (load_tiff_multipage(str(tmp_path / "h0.tif")) == stack).all()
     reader = TiffMultiFileHyperStackReader()
     params = STACK | {"time_chunk_size": 7, "num_z_slices": 1, "num_channels": 1}
     await reader.open(Setup(names, params, HYPER_JOB, Path()))
