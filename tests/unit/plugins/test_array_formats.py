@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import zlib
 from typing import ClassVar
 
 import numpy as np
@@ -347,6 +348,12 @@ class TestWhatIsWrong:
         assert (await reader.read(Box((16, 16, 16), (32, 32, 32))) == VOLUME[16:32, 16:32, 16:32]).all()
         with pytest.raises(SourceError, match=r"em\[z 0:40, y 0:50, x 0:60\] cannot be read"):
             await reader.read(ALL)
+
+    async def test_a_chunk_that_decodes_to_more_than_it_says_is_stopped_there(self, tmp_path):
+        write_zarr2(tmp_path / "em", compressor={"id": "zlib", "level": 1})
+        (tmp_path / "em/0.0.0").write_bytes(zlib.compress(bytes(64 << 20)))
+        said = await refusal(tmp_path / "em", SourceError)
+        assert "at uncompressed byte 8192" in said
 
     async def test_stored_chunks_too_large_to_decode_for_a_task(self, tmp_path):
         metadata = {"shape": [1 << 20] * 3, "chunks": [1024, 1024, LEAST_BLOCK_BYTES >> 20], "dtype": "<u2"}
