@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,8 @@ class _Guarded:
         args = indices if path is None else (path, *indices)
         call = f"{self._name}.process({', '.join(map(repr, args))})"
         try:
-            return take(self._instance.process(*args))
+            result = self._instance.process(*args)
+            taken = take(result)
         except IngestError:
             raise
         except _WrongResult as error:
@@ -109,6 +111,9 @@ class _Guarded:
             ) from error
         except (Exception, SystemExit) as error:
             raise PluginError(f"{call} failed: {self._told(error)}") from error
+        with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+            del result  # which closes a file, unless the plugin keeps it: then it is the plugin's
+        return taken
 
     def _told(self, error: BaseException) -> str:
         return f"{blame.last_line(error)} ({blame.place(error, file=self._file)})"
@@ -131,16 +136,14 @@ def _body(result: object) -> bytes:
     if not hasattr(result, "read"):
         raise _WrongResult(f"a {type(result).__name__}, a tile processor returns an open binary file")
     if getattr(result, "closed", False):
-        raise _WrongResult("a closed file; each call must return a fresh one, closed once it is read")
-    try:
-        if hasattr(result, "seek") and getattr(result, "seekable", lambda: True)():
-            result.seek(0)
-        body = result.read()
-    finally:
-        if hasattr(result, "close"):
-            result.close()
+        raise _WrongResult("a closed file; it is read after `process` has returned it")
+    if hasattr(result, "seek") and getattr(result, "seekable", lambda: True)():
+        result.seek(0)
+    body = result.read()
     if isinstance(body, bytes | bytearray):
         return bytes(body)
+    if hasattr(result, "close"):
+        result.close()
     raise _WrongResult(f'a file that reads as {type(body).__name__}: open it in mode "rb"')
 
 
