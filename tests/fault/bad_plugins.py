@@ -110,6 +110,8 @@ TILE_READER_WRONGS: dict[int, Any] = {
     10: lambda good: good.astype(object),
     11: lambda good: _raise(TimeoutError("of the reader's own")),
     12: lambda good: _raise(UnprintableError(1, 2)),
+    13: lambda good: _raise(asyncio.CancelledError()),
+    14: lambda good: np.broadcast_to(good[0, 0], (10**9, 10**9)),
 }
 
 CHUNK_READER_WRONGS: dict[int, Any] = {
@@ -216,6 +218,26 @@ class HangingTileReader(BadTileReader):
         if index.z == 1:
             await asyncio.sleep(3600)
         return tile(index.z)
+
+
+class UnmakeableTileReader(BadTileReader):
+    def __init__(self) -> None:
+        raise KeyError("LAB_SERVER")
+
+
+class GoodTileReader(BadTileReader):
+    async def read(self, index: TileIndex) -> Any:
+        return tile(index.z)
+
+
+class UncloseableTileReader(GoodTileReader):
+    async def close(self) -> None:
+        raise ValueError("closed twice")
+
+
+class HangingInCloseTileReader(GoodTileReader):
+    async def close(self) -> None:
+        await asyncio.sleep(3600)
 
 
 class UnopenableTileReader(BadTileReader):

@@ -114,7 +114,8 @@ async def test_an_async_tile_reader_can_spoil_only_its_own_tiles(ground: Ground)
     assert run.exit_code == ExitCode.SET_ASIDE, run.error
     assert run.set_aside.keys() == TILE_READER_WRONGS.keys()
     assert ground.stored_tiles().keys() == set(range(SLICES)) - TILE_READER_WRONGS.keys()
-    for z, word in [(1, "boom"), (2, "NoneType"), (3, "list"), (8, "str"), (9, "not an image")]:
+    for z, word in [(1, "boom"), (2, "NoneType"), (3, "list"), (8, "str"), (9, "not an image"),
+                    (11, "of the reader's own"), (13, "cancelled"), (14, "memory")]:  # fmt: skip
         assert word in run.set_aside[z], run.set_aside[z]
 
 
@@ -140,6 +141,19 @@ async def test_a_reader_that_cannot_be_opened_ends_the_run_in_words(ground: Grou
     assert run.error is not None
     assert "the server of the images is down" in str(run.error)
     assert ground.left_in_queue(run.job_id) == 4
+
+
+async def test_a_reader_that_cannot_be_made_ends_the_run_in_words(ground: Ground) -> None:
+    run = await tiles(ground, "UnmakeableTileReader", slices=4)
+    assert run.exit_code == ExitCode.CONFIG
+    assert "KeyError: 'LAB_SERVER'" in str(run.error)
+
+
+@pytest.mark.parametrize("reader", ["UncloseableTileReader", "HangingInCloseTileReader"])
+async def test_what_goes_wrong_in_close_spoils_nothing_that_was_done(ground: Ground, reader: str) -> None:
+    run = await tiles(ground, reader, slices=4, read_timeout_s=1.0)
+    assert run.exit_code == 0
+    assert len(ground.stored_tiles()) == 4
 
 
 @pytest.fixture(autouse=True)

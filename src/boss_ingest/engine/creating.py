@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +13,8 @@ from boss_ingest.boss.resources import Channel, Collection, CoordinateFrame, Exp
 from boss_ingest.config.job_file import JobFile
 from boss_ingest.config.server_form import server_form
 from boss_ingest.engine.job_record import JobRecord, home_dir, remember
-from boss_ingest.engine.open_source import setup_of
+from boss_ingest.engine.open_source import open_reader
+from boss_ingest.engine.sources import others_code
 from boss_ingest.engine.stop import Stop
 from boss_ingest.errors import IngestError, StopRequestedError
 from boss_ingest.plugins.loading import LoadedSource
@@ -98,13 +99,12 @@ async def _ensure(find: Callable[[], Awaitable[T]], make: Callable[[], Awaitable
 async def _datatype(job: JobFile, loaded: LoadedSource) -> str:
     if loaded.reader is None:
         return "uint8"
-    reader = loaded.reader()
+    described: str | None = None
     try:
-        async with asyncio.timeout(_DESCRIBE_S):
-            await reader.open(setup_of(job))
-            described = (await reader.describe()).dtype
-    except (IngestError, TimeoutError):
-        return "uint8"  # the plan tells what is wrong with the source, in its place
-    finally:
-        await reader.close()
+        async with AsyncExitStack() as stack:
+            reader = await open_reader(job, loaded, stack, timeout_s=_DESCRIBE_S)
+            async with others_code("describing the source", timeout_s=_DESCRIBE_S):
+                described = (await reader.describe()).dtype
+    except IngestError:
+        pass  # the plan tells what is wrong with the source, in its place
     return described if described in _STORABLE else "uint8"

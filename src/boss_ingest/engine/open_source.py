@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
@@ -22,9 +23,14 @@ from boss_ingest.engine.sources import (
     TileSource,
     others_code,
 )
-from boss_ingest.errors import ConfigError, TaskError
+from boss_ingest.errors import ConfigError, IngestError, TaskError
+from boss_ingest.plugins.blame import last_line
 from boss_ingest.plugins.loading import LoadedSource
 from boss_ingest.plugins.reader import ChunkReader, Setup, TileReader
+
+log = logging.getLogger(__name__)
+
+_CLOSE_S = 10.0  # the longest that letting go of a source may take
 
 
 def setup_of(job: JobFile, *, cache_bytes: int = 0) -> Setup:
@@ -50,7 +56,9 @@ async def open_tiles(
     if loaded.reader is None:
         source = PluginTiles(form, pool)
     else:
-        reader = await _opened(job, loaded, options, stack)
+        reader = await open_reader(
+            job, loaded, stack, timeout_s=options.read_timeout_s, cache_bytes=options.cache_bytes
+        )
         assert isinstance(reader, TileReader)
         source = ReaderTiles(reader, form, pool, timeout_s=options.read_timeout_s)
     return source if missing_of(job.processor.params) == "error" else ZeroTiles(source, form)
@@ -73,7 +81,9 @@ async def open_chunks(
     if loaded.reader is None:
         source = PluginChunks(form, await stack.enter_async_context(_pool(job, loaded, options)))
     else:
-        reader = await _opened(job, loaded, options, stack)
+        reader = await open_reader(
+            job, loaded, stack, timeout_s=options.read_timeout_s, cache_bytes=options.cache_bytes
+        )
         assert isinstance(reader, ChunkReader)
         threads = stack.enter_context(ThreadPoolExecutor(options.workers, "blosc"))
         source = ReaderChunks(reader, form, threads, timeout_s=options.read_timeout_s)
@@ -81,18 +91,43 @@ async def open_chunks(
     return source if missing == "error" else ForgivingChunks(source, form, missing)
 
 
-async def _opened(
-    job: JobFile, loaded: LoadedSource, options: Options, stack: AsyncExitStack
+async def open_reader(
+    job: JobFile, loaded: LoadedSource, stack: AsyncExitStack, *, timeout_s: float, cache_bytes: int = 0
 ) -> TileReader | ChunkReader:
-    assert loaded.reader is not None
-    reader = loaded.reader()
-    stack.push_async_callback(reader.close)
+    """The reader of a source, opened; closed with `stack`.
+
+    Raises ConfigError when that fails, for without its source no task of the job can be done.
+    """
+    reader = _made(loaded)
+    stack.push_async_callback(_close, reader, timeout_s=min(timeout_s, _CLOSE_S))
     try:
-        async with others_code("opening the source", timeout_s=options.read_timeout_s):
-            await reader.open(setup_of(job, cache_bytes=options.cache_bytes))
-    except TaskError as error:  # without its source no task of the job can be done
+        async with others_code("opening the source", timeout_s=timeout_s):
+            await reader.open(setup_of(job, cache_bytes=cache_bytes))
+    except TaskError as error:
         raise ConfigError(error.what, hint=error.hint) from error
     return reader
+
+
+def _made(loaded: LoadedSource) -> TileReader | ChunkReader:
+    assert loaded.reader is not None
+    try:
+        return loaded.reader()
+    except IngestError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"{loaded.processor_class} cannot be made: {last_line(error)}",
+            hint="a reader is made without arguments, and looks at its params in open",
+        ) from error
+
+
+async def _close(reader: TileReader | ChunkReader, *, timeout_s: float) -> None:
+    """Let a reader go; what goes wrong in that has no part in what was stored."""
+    try:
+        async with others_code("closing the source", timeout_s=timeout_s):
+            await reader.close()
+    except IngestError as error:
+        log.warning("%s", error)
 
 
 def _pool(job: JobFile, loaded: LoadedSource, options: Options) -> WorkerPool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from boss_ingest.encode.pool import WorkerPool
 from boss_ingest.encode.tile_image import TileImage, TileSpec, inspect
 from boss_ingest.engine import worker
 from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
-from boss_ingest.errors import IngestError, PluginError
+from boss_ingest.errors import IngestError, PluginError, SourceError
 from boss_ingest.plugins.blame import last_line
 from boss_ingest.plugins.reader import Box, ChunkReader, TileIndex, TileReader
 
@@ -109,9 +109,10 @@ class ReaderTiles:
             name = self._reader.locate(index)
             source = await self._reader.read(index)
         _check_kind(source, bytes, np.ndarray, name=name, due="the bytes of an image, or an array (y, x)")
-        if isinstance(source, bytes) and await asyncio.to_thread(inspect, source, spec, name=name):
-            return ReadTile(TileImage(source, passed_through=True))
-        return ReadTile(await self._pool.call(worker.fit_tile, source, spec, name))
+        with _memory_for(name):
+            if isinstance(source, bytes) and await asyncio.to_thread(inspect, source, spec, name=name):
+                return ReadTile(TileImage(source, passed_through=True))
+            return ReadTile(await self._pool.call(worker.fit_tile, source, spec, name))
 
 
 class PluginTiles:
@@ -123,7 +124,9 @@ class PluginTiles:
 
     async def read(self, task: TileTask) -> ReadTile:
         """The tile of this task, as the Boss accepts it."""
-        return ReadTile(await self._pool.call(worker.read_tile, _tile_index(task), self._form.spec(task)))
+        index = _tile_index(task)
+        with _memory_for(f"tile {index}"):
+            return ReadTile(await self._pool.call(worker.read_tile, index, self._form.spec(task)))
 
 
 class ArrayChunk:
@@ -149,7 +152,8 @@ class ArrayChunk:
     async def body(self, cuboid: Cuboid) -> bytes:
         """The blosc buffer of one cuboid."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._compress, cuboid)
+        with _memory_for(f"cuboid {cuboid.key}"):
+            return await loop.run_in_executor(self._threads, self._compress, cuboid)
 
     def _compress(self, cuboid: Cuboid) -> bytes:
         return compress(cut(self._array_zyx, cuboid.offset_zyx), channel_type=self._channel_type)
@@ -187,7 +191,8 @@ class ReaderChunks:
             name = self._reader.locate(box)
             array = await self._reader.read(box)
         _check_kind(array, np.ndarray, name=name, due="an array (z, y, x)")
-        checked = await asyncio.to_thread(check_chunk, array, self._form.spec(task), name=name)
+        with _memory_for(name):
+            checked = await asyncio.to_thread(check_chunk, array, self._form.spec(task), name=name)
         return ArrayChunk(
             checked.array_zyx, self._form.channel_type, self._threads, converted=checked.converted
         )
@@ -216,9 +221,10 @@ class PluginChunks:
         """The chunk of this task."""
         index_xyz = task.index.x, task.index.y, task.index.z
         offsets_zyx = [cuboid.offset_zyx for cuboid in task.cuboids]
-        bodies, converted = await self._pool.call(
-            worker.read_chunk, index_xyz, self._form.spec(task), offsets_zyx, self._form.channel_type
-        )
+        with _memory_for("chunk x={} y={} z={}".format(*index_xyz)):
+            bodies, converted = await self._pool.call(
+                worker.read_chunk, index_xyz, self._form.spec(task), offsets_zyx, self._form.channel_type
+            )
         return _FinishedChunk(task.cuboids, bodies, converted=converted)
 
 
@@ -234,20 +240,41 @@ def _check_kind(found: object, *kinds: type, name: str, due: str) -> None:
         )
 
 
+@contextmanager
+def _memory_for(name: str) -> Iterator[None]:
+    """Where memory runs out, as under a batch system's limit, that is the trouble of one task."""
+    try:
+        yield
+    except MemoryError as error:
+        raise SourceError(
+            f"{name}: there is not memory enough for it",
+            hint="give the job more, or take less at a time: --memory, --workers, smaller tiles or chunks",
+        ) from error
+
+
 @asynccontextmanager
 async def others_code(what: str, *, timeout_s: float) -> AsyncIterator[None]:
     """Around the calls of a reader, which may be anybody's: whatever it raises harms only this task."""
+    limit = asyncio.timeout(timeout_s)
     try:
-        async with asyncio.timeout(timeout_s):
+        async with limit:
             yield
     except IngestError:
         raise
-    except TimeoutError as error:
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
         raise PluginError(
-            f"{what}: the reader did not answer within {timeout_s:.0f} s",
-            hint="see whether the file system or server it reads from answers; --read-timeout allows more",
+            f"{what}: the reader was cancelled, and not by boss-ingest",
+            hint="this is a mistake in the reader's code: it awaits something that it has cancelled",
         ) from error
     except Exception as error:
+        if limit.expired():
+            raise PluginError(
+                f"{what}: the reader did not answer within {timeout_s:.0f} s",
+                hint="does the file system or server it reads from answer? --read-timeout allows more time",
+            ) from error
         raise PluginError(
             f"{what}: the reader failed with {last_line(error)}",
             hint="this is a mistake in the reader's code, or a source it was not made for",
