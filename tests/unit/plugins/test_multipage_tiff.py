@@ -1,6 +1,7 @@
 """Multi-page TIFF: the classic classes and the readers that take their place."""
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from boss_ingest.plugins.multipage_tiff import (
 )
 from boss_ingest.plugins.reader import Setup, TileIndex
 from boss_ingest.plugins.tiff_multipage import SingleTimeTiffReader, TiffMultiFileHyperStackReader
+from tests.contract.rclone_server import ACCESS_KEY, SECRET_KEY, running_rclone
 
 tifffile = pytest.importorskip("tifffile", reason="needs boss-ingest[tiff]")
 
@@ -297,3 +299,36 @@ async def test_a_slice_the_hyperstack_has_not_is_an_error(hyperstack):
     with pytest.raises(MissingSourceError, match=r"h000\.tif"):
         await reader.read(TileIndex(0, 0, 0, 0))
     await reader.close()
+
+
+async def test_a_hyperstack_on_s3_is_fetched_a_file_at_a_time(tmp_path, monkeypatch, hyperstack):
+    stack, names = hyperstack
+    (tmp_path / "buckets/lab").mkdir(parents=True)
+    (tmp_path / "copies").mkdir()
+    shutil.copytree(names["root_dir"], tmp_path / "buckets/lab/scans", ignore=shutil.ignore_patterns("[!h]*"))
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    params = STACK | {"filesystem": "s3", "bucket": "lab", "temp_dir": str(tmp_path / "copies")}
+    async with running_rclone(tmp_path / "buckets") as url:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        reader = TiffMultiFileHyperStackReader()
+        await reader.open(Setup(names | {"root_dir": "scans"}, params, HYPER_JOB, Path()))
+        indices = [TileIndex(0, 0, z, t) for z in range(2) for t in range(7)]
+        for index, tile in zip(indices, await asyncio.gather(*map(reader.read, indices)), strict=True):
+            assert (tile == stack[index.t, index.z, 0]).all()
+        assert reader.locate(indices[0]) == "s3://lab/scans/h000.tif page 0"
+        tiles = set_up(TiffMultiFileHyperStackTileProcessor, HYPER_JOB, **params)
+        image = await asyncio.to_thread(lambda: pixels(tiles.process("scans/h002.tif", 0, 0, 1, 6)))
+        assert (image == stack[6, 1, 0]).all()
+        await reader.close()
+        other = TiffMultiFileHyperStackReader()
+        await other.open(
+            Setup(names | {"root_dir": "scans", "base_filename": "g<>"}, params, HYPER_JOB, Path())
+        )
+        with pytest.raises(MissingSourceError, match=r"s3://lab/scans/g1\.tif"):
+            await other.read(TileIndex(0, 0, 0, 3))
+        await other.close()
+        tiles._objects.close_now()
+    assert not [path for path in (tmp_path / "copies").rglob("*") if path.is_file()]
