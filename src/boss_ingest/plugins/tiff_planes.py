@@ -1,8 +1,8 @@
 """Parts of images (yx) out of TIFF files: many at a time off the event loop, or one by one.
 
 Blocks that several parts share are decoded once, kept in a cache of bounded bytes. imagecodecs lets go of the
-GIL while it decodes, so threads do: two of them read tiles of 512 × 512, deflate with predictor, 1.9 times as
-fast as one.
+GIL while it decodes, so threads do: two of them on two cores decode 512 × 512 tiles of deflate with predictor
+1.8 times as fast as one, 256 × 256 tiles of Zstandard 1.5 times, LZW in strips of 8 rows 1.1 times.
 """
 
 from __future__ import annotations

@@ -200,11 +200,14 @@ async def test_tiles_are_cut_to_the_extent_and_to_where_the_image_ends(tmp_path)
     await reader.close()
 
 
+only_linux_tells = pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="Linux tells what was read")
+
+
 def bytes_read():
     return int(Path("/proc/self/io").read_text().split()[1])
 
 
-@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="Linux tells what was read")
+@only_linux_tells
 @pytest.mark.parametrize(
     "how",
     [
@@ -232,6 +235,7 @@ async def test_tasks_that_share_blocks_read_each_once(tmp_path, how):
     await reader.close()
 
 
+@only_linux_tells
 async def test_a_tile_reads_only_its_part_of_the_file(tmp_path):
     volume = np.zeros((4, 2048, 2048), np.uint8)
     tifffile.imwrite(tmp_path / "v.tif", volume, **GREY)
