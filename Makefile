@@ -6,12 +6,14 @@ PEERS := .venv-peers
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint types unit peers clean
+.PHONY: help demo test examples parity lint types unit peers clean
 
 help:
-	@echo "make demo    a small volume through a local Boss and back, every voxel compared"
-	@echo "make test    lint, types and all tests; installs what they need"
-	@echo "make clean   remove what the two made"
+	@echo "make demo      a small volume through a local Boss and back, every voxel compared"
+	@echo "make test      lint, types and all tests; installs what they need"
+	@echo "make examples  every job file of examples/, on data it makes, every voxel compared"
+	@echo "make parity    our plugins beside those of boss-ingest 0.12.0, on the same data"
+	@echo "make clean     remove what the two made"
 
 $(VENV)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -44,6 +46,9 @@ peers: $(PEERS)/installed
 demo: $(VENV)/demo-installed
 	@$(BIN)/python examples/demo.py
 
+examples: $(VENV)/dev-installed
+	@$(BIN)/python examples/run_all.py
+
 lint: $(VENV)/dev-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,7 +57,7 @@ types: $(VENV)/dev-installed
 	$(BIN)/mypy
 
 unit: $(VENV)/dev-installed $(PEERS)/installed
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 3
 
 test: lint types unit
 

@@ -11,6 +11,8 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ from boss_ingest.local.settings import Settings
 
 SHAPE_ZYX = (20, 600, 700)  # whole tiles and cuboids on no axis
 TILE = 512
+PORT = 8123
+EXAMPLES = ("intern.json", "intern-chunks.json")
 NAMES = {"collection": "lab", "experiment": "sample", "channel": "em"}
 
 
@@ -39,6 +43,30 @@ def make_intern(folder: Path) -> None:
     job = folder / "fill.json"
     job.write_text(json.dumps(job_file(slices)))
     asyncio.run(_fill(folder, job))
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[None]:
+    """The source's Boss, while the job files read from it."""
+    serve = [
+        "local",
+        "serve",
+        "--dir",
+        str(folder / "boss"),
+        "--port",
+        str(PORT),
+        "--json",
+        "--while-stdin-is-open",
+    ]
+    command = [sys.executable, "-m", "boss_ingest", *serve]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield
+        finally:
+            process.stdin.close()
 
 
 def volume() -> NDArray[np.uint8]:
