@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_PIECE_VOXELS = 1 << 16
+"""What is converted at once: a voxel takes up to 34 bytes on the way, a whole chunk would take gigabytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Conversion:
     """How values that a channel cannot hold become ones it can.
@@ -39,11 +43,23 @@ class Conversion:
         )
 
     def apply(self, array: NDArray[Any], target: np.dtype[Any], *, name: str) -> NDArray[Any]:
-        """The array in the channel's type. Raises SourceError for what is no number."""
+        """The array in the channel's type, piece by piece. Raises SourceError for what is no number."""
         if array.dtype.kind not in "buif":
             raise SourceError(
                 f"{name} holds {array.dtype.name} values, which no conversion makes whole numbers"
             )
+        converted = np.empty(array.shape, target)
+        with np.nditer(
+            [array, converted],
+            ["external_loop", "buffered", "zerosize_ok"],
+            [["readonly"], ["writeonly"]],
+            buffersize=_PIECE_VOXELS,
+        ) as pieces:
+            for piece, into in pieces:
+                into[...] = self._piece(piece, target, name=name)
+        return converted
+
+    def _piece(self, array: NDArray[Any], target: np.dtype[Any], *, name: str) -> NDArray[Any]:
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise SourceError(
                 f"{name} has values that are no numbers (NaN or infinite)",

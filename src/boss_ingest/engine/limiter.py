@@ -1,4 +1,4 @@
-"""How many PUTs may be in flight: more while S3 keeps up, half as many when it says SlowDown."""
+"""How many PUTs may be in flight: more while S3 keeps up, half as many when it says SlowDown or nothing."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class PutLimiter:
     Use as `async with limiter:` around one PUT, then `ok()` or `throttled()`.
     """
 
-    def __init__(self, most: int, *, start: int | None = None) -> None:
+    def __init__(self, most: int) -> None:
         self._most = most
-        self._limit = float(min(most, start or most))
+        self._limit = float(most)
         self._in_flight = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._halved_at_s = float("-inf")
@@ -33,7 +33,7 @@ class PutLimiter:
         self._limit = min(float(self._most), self._limit + 1.0 / self._limit)
 
     def throttled(self) -> None:
-        """S3 asked us to slow down: halve, once for all the PUTs that were told so together."""
+        """S3 asked us to slow down, or did not answer: halve, once for all the PUTs that met it together."""
         now_s = asyncio.get_running_loop().time()
         if now_s - self._halved_at_s >= _SETTLE_S:
             self._halved_at_s = now_s

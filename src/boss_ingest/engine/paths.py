@@ -16,7 +16,7 @@ from boss_ingest.boss.keys import LookupIds
 from boss_ingest.config.extent import Extent
 from boss_ingest.engine.events import Observer, Substituted
 from boss_ingest.engine.retry import Retrier
-from boss_ingest.engine.sources import ChunkSource, TileSource
+from boss_ingest.engine.sources import Chunk, ChunkSource, TileSource
 from boss_ingest.engine.store import Store, compact, cuboid_metadata, tile_metadata
 from boss_ingest.engine.tally import Tally
 from boss_ingest.engine.tasks import ChunkTask, Cuboid, parse_chunk_task, parse_tile_task
@@ -137,23 +137,20 @@ class ChunkPath:
             "ingest_job": facts.job_id, "chunk_key": task.key, "parameters": facts.parameters
         })  # fmt: skip
         metadata = cuboid_metadata(long_form, self._short_form)
-        failed = await self._store_cuboids(task, metadata, until_s=lease.deadline_s)
-        if failed:
-            raise next((error for error in failed if error.disposition is Disposition.STOP), failed[0])
-        self._tally.skipped_outside += task.outside
-
-    async def _store_cuboids(
-        self, task: ChunkTask, metadata: Mapping[str, str], *, until_s: float
-    ) -> list[IngestError]:
         chunk = await self._source.read(task)
-        failed: list[IngestError] = []
+        if not chunk.left_out:
+            await self._store_cuboids(task, chunk, metadata, until_s=lease.deadline_s)
+            self._tally.substituted += bool(chunk.made_up)
+            self._tally.converted += chunk.converted
+        self._tally.skipped_outside += task.outside
+        self._tally.left_out += chunk.left_out
         if chunk.made_up:
             self._observe(Substituted(task.key, chunk.made_up))
-        if chunk.left_out:
-            self._tally.left_out += 1
-            return failed
-        self._tally.substituted += bool(chunk.made_up)
-        self._tally.converted += chunk.converted
+
+    async def _store_cuboids(
+        self, task: ChunkTask, chunk: Chunk, metadata: Mapping[str, str], *, until_s: float
+    ) -> None:
+        failed: list[IngestError] = []
 
         async def one(cuboid: Cuboid) -> None:
             try:
@@ -165,4 +162,5 @@ class ChunkPath:
         async with asyncio.TaskGroup() as group:
             for cuboid in task.cuboids:
                 group.create_task(one(cuboid))
-        return failed
+        if failed:
+            raise next((error for error in failed if error.disposition is Disposition.STOP), failed[0])

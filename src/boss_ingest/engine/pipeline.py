@@ -184,6 +184,7 @@ class Pipeline:
             except IngestError as error:
                 if error.disposition is Disposition.STOP:
                     raise
+                _let_go_of_frames(error)
                 outage = error.disposition is Disposition.RETRY
                 tries = (self._ledger.let_go if outage else self._ledger.failed)(lease.message_id)
                 if self._is_final(error, tries):
@@ -255,6 +256,13 @@ async def _all_of(tasks: Iterable[asyncio.Task[None]]) -> None:
 def _cancel(tasks: Iterable[asyncio.Task[None] | asyncio.Task[bool]]) -> None:
     for task in tasks:
         task.cancel()
+
+
+def _let_go_of_frames(error: BaseException | None) -> None:
+    """Errors are kept for the report; in their tracebacks they would keep what was read of the source."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _gravest(errors: BaseExceptionGroup[IngestError]) -> IngestError:

@@ -11,7 +11,7 @@ from boss_ingest.aws.queue import Lease
 from boss_ingest.engine.limiter import PutLimiter
 from boss_ingest.engine.retry import Retrier
 from boss_ingest.engine.tally import Tally
-from boss_ingest.errors import ThrottledError
+from boss_ingest.errors import ThrottledError, TransientError
 
 _METADATA_BYTES = 2000  # S3's "2 KB", taken as the smaller of its two readings
 
@@ -32,8 +32,9 @@ class Store:
             async with self._limiter:
                 try:
                     stored = await self._bucket.put(key, body, metadata=metadata)
-                except ThrottledError:
-                    self._limiter.throttled()
+                except TransientError as error:
+                    if isinstance(error, ThrottledError) or "timeout" in error.code.lower():
+                        self._limiter.throttled()  # a line too thin for so many PUTs shows as their timeouts
                     raise
                 self._limiter.ok()
                 return stored

@@ -98,6 +98,7 @@ class Bench:
                 bench.reads.append(task)
                 return Whole()
 
+        self.chunk = Whole
         self.reads: list[ChunkTask] = []
         return ChunkPath(
             self.facts,
@@ -301,3 +302,41 @@ def test_cuboids_outside_the_extent_are_left_alone_unless_asked_for(
         assert bench.reads[0].needed_zyx == (5, 300, 600)
 
     check()
+
+
+@in_warped_time
+async def test_a_line_too_thin_for_all_puts_at_once_gets_fewer_until_it_carries_them() -> None:
+    """64 cuboids of 4 MiB at once on 10 Mbit/s all ran out of time together, again and again."""
+
+    class Thin:
+        in_flight = 0
+
+        async def put(self, key: str, body: bytes | memoryview, *, metadata: Mapping[str, str]) -> Stored:
+            self.in_flight += 1
+            try:
+                await asyncio.sleep(100.0)
+                if self.in_flight > 4:
+                    raise TransientError("no answer within 100 s", code="Timeout")
+                return Stored(key, len(body), "etag")
+            finally:
+                self.in_flight -= 1
+
+    bench = Bench()
+    store = Store(Thin(), PutLimiter(64), bench.retry, bench.tally)
+    async with asyncio.TaskGroup() as group:
+        for number in range(64):
+            group.create_task(store.put(f"key {number}", b"x", metadata={}, until_s=float("inf")))
+    assert bench.tally.objects == 64
+
+
+async def test_a_chunk_that_is_done_again_is_counted_once() -> None:
+    bench = Bench()
+    path = bench.chunks()
+    bench.chunk.made_up, bench.chunk.converted = "no a.h5", True
+    bench.refusals[cuboid_key((0, 0, 0))] = [RefusedError("no")]
+    with pytest.raises(RefusedError):
+        await path.store(chunk_message())
+    assert (bench.tally.substituted, bench.tally.converted, bench.events) == (0, 0, [])
+    await path.store(chunk_message())
+    assert (bench.tally.substituted, bench.tally.converted) == (1, 1)
+    assert [type(event) for event in bench.events] == [Substituted]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
+import numpy as np
 import pytest
 
 from boss_ingest.aws.queue import Depth, Lease
@@ -306,3 +309,26 @@ async def test_throttling_halves_how_many_puts_are_in_flight() -> None:
     assert limits[0] == 64
     assert 30 <= min(limits) <= 33, "halved once for all that were told so together"
     assert rig.deleted == set(range(30))
+
+
+@in_warped_time
+async def test_what_is_set_aside_keeps_no_voxels_in_memory() -> None:
+    """The error is kept for the report; its traceback kept the frames, and they what was read."""
+    rig = TileRig()
+    voxels: list[weakref.ref[object]] = []
+
+    async def read_and_refuse(step: Step, _: int | None) -> None:
+        if step == "read":
+            chunk = np.zeros((16, 512, 512), np.uint8)
+            voxels.append(weakref.ref(chunk))
+            try:
+                raise ValueError("300 is more than 255")
+            except ValueError as error:
+                raise MessageError("it does not fit") from error
+
+    rig.trouble.hook = read_and_refuse
+    assert await rig.run() is End.DRAINED
+    gc.collect()
+    assert rig.set_aside == ALL
+    assert len(voxels) == len(ALL)
+    assert [each() for each in voxels] == [None] * len(ALL)
