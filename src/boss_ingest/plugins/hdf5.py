@@ -16,10 +16,9 @@ from boss_ingest.plugins.catalogue import Layout
 from boss_ingest.plugins.files import Folder
 from boss_ingest.plugins.hdf5_blocks import Blocks
 from boss_ingest.plugins.hdf5_files import Files, Place, Stored
-from boss_ingest.plugins.hdf5_reader import Hdf5TileReader, most_block_bytes
+from boss_ingest.plugins.hdf5_reader import Hdf5TileReader, most_block_bytes, objects_of
 from boss_ingest.plugins.hdf5_tiles import in_order, memory_order
 from boss_ingest.plugins.hdf5_volume import Hdf5VolumeParams, Volume
-from boss_ingest.plugins.objects import Objects
 from boss_ingest.plugins.path import PathProcessor
 from boss_ingest.plugins.reader import Box, ChunkReader, Setup, SourceInfo, TileIndex
 from boss_ingest.plugins.tile import TileProcessor
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from boss_ingest.plugins.hdf5_names import Names
     from boss_ingest.plugins.hdf5_params import Hdf5TileParams
     from boss_ingest.plugins.hdf5_tiles import Cut
+    from boss_ingest.plugins.objects import Objects
 
 CLASSIC_CACHE_BYTES = 64 << 20
 """What HDF5 keeps of decoded blocks for a classic processor, of each dataset."""
@@ -60,7 +60,7 @@ class _Tiles(TileProcessor):
         given = self._params.read(parameters, section="client.tile_processor")
         self._png = given.upload_format.lower() == "png"
         self._tiles = self._cut(given, parameters["ingest_job"])
-        self._objects = Objects.open(given.filesystem, bucket=given.bucket, temp_dir=given.temp_dir)
+        self._objects = objects_of(given)
         self._files = Files(None, cache_bytes=CLASSIC_CACHE_BYTES)
 
     def process(
@@ -201,12 +201,7 @@ class Hdf5VolumeReader(ChunkReader):
         """Open the file, and see that the dataset is as the params say. Raises ConfigError, SourceError."""
         self._given = given = Hdf5VolumeParams.read(setup.params, section="client.chunk_processor")
         self._volume = Volume(given)
-        self._objects = Objects.open(
-            given.filesystem,
-            bucket=given.bucket,
-            temp_dir=given.temp_dir,
-            section="client.chunk_processor",
-        )
+        self._objects = objects_of(given, section="client.chunk_processor")
         size = setup.ingest_job["chunk_size"]
         limit = most_block_bytes(setup, size["x"] * size["y"] * size["z"])
         links = Folder(str(Path(given.filename).parent), allow_outside=given.allow_outside_root)

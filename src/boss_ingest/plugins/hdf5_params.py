@@ -21,7 +21,7 @@ class Hdf5PathParams(Params):
 class Hdf5FolderParams(Hdf5PathParams):
     """Files in one folder."""
 
-    root_dir: str = Field(description="the folder all files are in; for s3 what their keys begin with")
+    root_dir: str = Field(description="the folder all files are in; on S3 what their keys begin with")
     extension: str = Field(description="of the files, without the dot")
 
     def stay_inside(self, name: str, field: str) -> None:
@@ -63,22 +63,32 @@ class Hdf5ChunkPathParams(Hdf5FolderParams):
 class Hdf5SingleFilePathParams(Hdf5PathParams):
     """One file."""
 
-    filename: str = Field(description="the file; for s3 its key")
+    filename: str = Field(description="the file; on S3 its key")
 
 
-class Hdf5TileParams(TileParams):
-    """Where the files are, and which dataset in them is read."""
+class Hdf5Where(Params):
+    """Where the files are; on S3, they are read through temporary copies."""
 
     filesystem: Literal["local", "s3"] = Field("local", description="where the files are")
-    bucket: str = Field("", description="of s3")
-    temp_dir: str | None = Field(None, description="where copies of files from s3 are kept meanwhile")
-    upload_format: str = Field("", description="not used any more: tiles are encoded without loss")
+    bucket: str = Field("", description="on S3: the bucket")
+    endpoint_url: str = Field(
+        "", description="of an S3 server that is not Amazon's: https://host, http://host:port"
+    )
+    temp_dir: str | None = Field(None, description="where temporary copies go")
 
     @model_validator(mode="after")
-    def _bucket_for_s3(self) -> Self:
+    def _reaches_s3(self) -> Self:
         if self.filesystem == "s3" and not self.bucket:
-            raise ValueError('"filesystem": "s3" needs a bucket')
+            raise ValueError('"filesystem": "s3" takes a bucket')
+        if self.endpoint_url and not self.endpoint_url.startswith(("http://", "https://")):
+            raise ValueError("endpoint_url must begin with http:// or https://")
         return self
+
+
+class Hdf5TileParams(Hdf5Where, TileParams):
+    """What all of them take."""
+
+    upload_format: str = Field("", description="not used any more: tiles are encoded without loss")
 
 
 class Hdf5TimeSeriesTileParams(Hdf5TileParams):

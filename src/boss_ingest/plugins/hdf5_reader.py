@@ -16,13 +16,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from boss_ingest.plugins.hdf5_names import Names
-    from boss_ingest.plugins.hdf5_params import Hdf5TileParams
+    from boss_ingest.plugins.hdf5_params import Hdf5TileParams, Hdf5Where
     from boss_ingest.plugins.hdf5_tiles import Cut
 
 
 def most_block_bytes(setup: Setup, voxels: int) -> int:
     """The most that one stored block may take, decoded, in a job of tiles or chunks of so many voxels."""
     return max(setup.cache_bytes, (64 << 20) + 32 * voxels)
+
+
+def objects_of(given: Hdf5Where, **more: Any) -> Objects:
+    """The files that these params lead to. Raises ConfigError."""
+    return Objects.open(
+        given.filesystem,
+        bucket=given.bucket,
+        endpoint_url=given.endpoint_url,
+        temp_dir=given.temp_dir,
+        **more,
+    )
 
 
 class Hdf5TileReader(TileReader):
@@ -46,10 +57,8 @@ class Hdf5TileReader(TileReader):
             cache_bytes=setup.cache_bytes,
             most_bytes=most_block_bytes(setup, rows * columns),
         )
-        self._objects = Objects.open(
-            given.filesystem,
-            bucket=given.bucket,
-            temp_dir=given.temp_dir,
+        self._objects = objects_of(
+            given,
             root_dir=self._names.root_dir,
             allow_outside_root=self._names.allow_outside_root,
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
 from boss_ingest.errors import ConfigError, Problem, SourceError
+from boss_ingest.plugins.hdf5_params import Hdf5Where
 from boss_ingest.plugins.params import ChunkParams
 
 if TYPE_CHECKING:
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
     from boss_ingest.plugins.reader import Box
 
 
-class Hdf5VolumeParams(ChunkParams):
+class Hdf5VolumeParams(Hdf5Where, ChunkParams):
     """Which dataset of which file, and how its axes lie."""
 
-    filename: str = Field(description="the file; for s3 its key")
+    filename: str = Field(description="the file; on S3 its key")
     dataset: str = Field(description="the path of the dataset in the file, such as volumes/raw")
     axes: str = Field("zyx", description="its axes in order: z, y, x, and t or c where it has them")
     t: int = Field(0, ge=0, description="which time sample, of a dataset with an axis t")
@@ -25,9 +26,6 @@ class Hdf5VolumeParams(ChunkParams):
     offset_x: int = Field(0, description="x in the dataset of the Boss's x 0")
     offset_y: int = Field(0, description="y in the dataset of the Boss's y 0")
     offset_z: int = Field(0, description="z in the dataset of the Boss's z 0")
-    filesystem: Literal["local", "s3"] = Field("local", description="where the file is")
-    bucket: str = Field("", description="of s3")
-    temp_dir: str | None = Field(None, description="where a copy of a file from s3 is kept meanwhile")
     allow_outside_root: bool = Field(
         False, description="also read other files that this one leads to, outside of its folder"
     )

@@ -13,12 +13,13 @@ from PIL import Image
 from boss_ingest.errors import ConfigError, MissingSourceError, SourceError
 from boss_ingest.plugins import hdf5, hdf5_files
 from boss_ingest.plugins.reader import Box, Setup, TileIndex
+from tests.contract.moto_server import running_moto, second_opinion
 
 h5py = pytest.importorskip("h5py", reason="needs boss-ingest[hdf5]")
 
 SHAPE = (20, 90, 100)
 TILE_JOB = {
-    "extent": {"x": [0, 100], "y": [0, 90], "z": [0, 20], "t": [0, 1]},
+    "extent": {"x": [0, 100], "y": [0, 90], "z": [0, 20], "t": [0, 3]},
     "tile_size": {"x": 64, "y": 32, "z": 1, "t": 1},
 }
 CHUNK_JOB = {"extent": TILE_JOB["extent"], "chunk_size": {"x": 64, "y": 32, "z": 16}}
@@ -381,3 +382,40 @@ async def test_without_h5py_the_user_is_told_what_to_install(tmp_path, monkeypat
     with pytest.raises(ConfigError) as caught:
         await single(tmp_path / "v.h5")
     assert "boss-ingest[hdf5]" in caught.value.hint
+
+
+# --- S3
+
+
+async def test_files_on_s3_are_read_through_copies_that_are_removed(tmp_path, monkeypatch):
+    pytest.importorskip("tensorstore", reason="needs boss-ingest[s3]")
+    data = voxels()
+    write(tmp_path / "v.h5", data, chunks=(16, 32, 32), compression="gzip")
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "lab")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with running_moto() as url:
+        s3 = second_opinion("s3", url)
+        s3.create_bucket(Bucket="lab")
+        s3.upload_file(str(tmp_path / "v.h5"), "lab", "scans/v.h5")
+        where = {"filesystem": "s3", "bucket": "lab", "endpoint_url": url, "temp_dir": str(copies)}
+        reader = await volume("scans/v.h5", **where)
+        assert (await reader.read(Box((0, 0, 0), SHAPE)) == data).all()
+        assert reader.locate(Box((0, 0, 0), SHAPE)).startswith("s3://lab/scans/v.h5:em[")
+        await reader.close()
+        tiles = await single("scans/v.h5", **where)
+        assert (await tiles.read(TileIndex(0, 0, 3, 0)) == data[3, :32, :64]).all()
+        await tiles.close()
+        assert not [path for path in copies.rglob("*") if path.is_file()]
+        classic = hdf5.Hdf5SingleFileTileProcessor()
+        classic.setup({"data_name": "em", **where, "ingest_job": TILE_JOB})
+        with Image.open(await asyncio.to_thread(classic.process, "scans/v.h5", 1, 1, 4, 0)) as image:
+            assert (np.asarray(image)[:, :36] == data[4, 32:64, 64:]).all()
+        await asyncio.to_thread(classic._objects.close_now)  # else they go with the worker process
+        gone = hdf5.Hdf5VolumeReader()
+        params = {"filename": "scans/w.h5", "dataset": "em", **where}
+        with pytest.raises(MissingSourceError, match=r"s3://lab/scans/w\.h5"):
+            await gone.open(Setup({}, params, CHUNK_JOB, tmp_path))
+        await gone.close()
+        assert not [path for path in copies.rglob("*") if path.is_file()]
