@@ -8,6 +8,14 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+EXAMPLES = (
+    "hdf5-volume.json",
+    "hdf5-single-file.json",
+    "hdf5-chunk.json",
+    "hdf5-slice.json",
+    "hdf5-time-series.json",
+    "hdf5-time-series-label.json",
+)
 SHAPE_ZYX = (20, 600, 700)  # whole tiles, chunks and cuboids on no axis
 BLOCK_Z = 8  # slices of a file of the blocks
 TILE = 512
@@ -39,6 +47,12 @@ def make_hdf5(folder: Path) -> None:
             reference = np.zeros_like(activity)
             file.create_dataset("activity", data=np.stack([reference, activity], axis=-1), compression="gzip")
             file["cells"] = labels()[z].T
+
+
+def expected(example: str) -> NDArray[np.generic]:
+    """What the Boss holds after an example; zyx, or tzyx for the time series."""
+    special = {"hdf5-time-series.json": series, "hdf5-time-series-label.json": labels}
+    return special.get(example, volume)()
 
 
 def series() -> NDArray[np.uint16]:
