@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from boss_ingest.cli.pace import Pace, done_by_all
+from boss_ingest.cli.running import unless_gone
 from boss_ingest.cli.words import count, counts, sentence
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ class Bar:
     def tell(self, event: events.Event) -> None:
         """Show one thing that happened, above the bar."""
         if (text := sentence(event)) is not None:
-            self._progress.console.print(text, markup=False, soft_wrap=True)
+            with unless_gone(sys.stderr):
+                self._progress.console.print(text, markup=False, soft_wrap=True)
 
     def tick(self) -> None:
         """Show how the counts stand."""
@@ -56,4 +59,5 @@ class Bar:
     def close(self) -> None:
         """Leave the terminal as it was found, the last counts standing."""
         self.tick()
-        self._progress.stop()
+        with unless_gone(sys.stderr):
+            self._progress.stop()

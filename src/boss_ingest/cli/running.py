@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -18,6 +19,7 @@ from boss_ingest import __version__
 from boss_ingest.errors import ExitCode, IngestError, StopRequestedError, UsageError
 
 if TYPE_CHECKING:
+    from boss_ingest.cli.threads import Threads
     from boss_ingest.engine.stop import Stop
 
 log = logging.getLogger(__name__)
@@ -36,10 +38,18 @@ def tell(text: str) -> None:
 
 
 def _write(text: str, stream: TextIO) -> None:
-    """Write a line; a reader that has gone away (`… | head`) does not stop the work."""
-    try:
+    with unless_gone(stream):
         click.echo(text, file=stream)
-    except BrokenPipeError:
+
+
+@contextmanager
+def unless_gone(stream: TextIO) -> Iterator[None]:
+    """Around writing: a reader (`… | head`) or a terminal that has gone away does not stop the work."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.EPIPE, errno.EIO}:
+            raise
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
@@ -75,8 +85,11 @@ def _signals_interrupt() -> Iterator[None]:
 
 def run_to_exit(work: Callable[[Stop], Awaitable[int]]) -> None:
     """Run to the end and leave the process with the exit code; no bare exception gets past here."""
+    from boss_ingest.cli.threads import Threads
+
+    threads = Threads()
     try:
-        code = asyncio.run(_stoppable(work))
+        code = asyncio.run(_stoppable(work, threads))
     except StopRequestedError as error:
         say(f"stopped: {error}")
         code = error.exit_code
@@ -100,14 +113,15 @@ def run_to_exit(work: Callable[[Stop], Awaitable[int]]) -> None:
             "  please report it with the log file"
         )
         code = ExitCode.BUG
-    sys.exit(code)
+    threads.end_process(code)
 
 
-async def _stoppable(work: Callable[[Stop], Awaitable[int]]) -> int:
+async def _stoppable(work: Callable[[Stop], Awaitable[int]], threads: Threads) -> int:
     from boss_ingest.engine.stop import Stop
 
     stop = Stop()
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(threads)
     main = asyncio.current_task()
     assert main is not None
 

@@ -1,0 +1,92 @@
+"""How a command ends: also with a thread that hangs, and with nobody left to hear it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HANGING = """
+import asyncio, time
+from boss_ingest.cli.running import run_to_exit, say
+
+async def work(stop):
+    reading = asyncio.create_task(asyncio.to_thread(time.sleep, 60))
+    await asyncio.sleep(0.1)
+    say("ready")
+    return await {then}
+
+run_to_exit(work)
+"""
+
+_WATCHED = """
+import asyncio, sys
+from boss_ingest.cli.progress import watch
+from boss_ingest.cli.running import run_to_exit, say, tell
+from boss_ingest.engine.events import Completed
+from boss_ingest.engine.tally import Tally
+
+async def work(stop):
+    async with watch(Tally(), "{mode}", unit="tiles") as observe:
+        say("ready")
+        await asyncio.to_thread(sys.stdin.readline)
+        for number in range(20):
+            observe(Completed(number))
+        await asyncio.sleep(0.5)
+    say("the end")
+    tell("the end")
+    return 0
+
+run_to_exit(work)
+"""
+
+
+@contextmanager
+def started(code: str, **how: object) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, **how) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_second_stop_ends_the_command_though_a_thread_hangs() -> None:
+    """As one does that reads from a file server that has gone away: the process could only be killed."""
+    with started(_HANGING.format(then="reading"), stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        assert "once more" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert "stopped at once" in process.stderr.read()
+
+
+def test_a_command_that_is_done_ends_though_a_thread_hangs() -> None:
+    with started(_HANGING.format(then="asyncio.sleep(0, 3)"), stderr=subprocess.PIPE) as process:
+        assert process.wait(20) == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such terminal")
+@pytest.mark.parametrize("mode", ["lines", "bar", "json"])
+def test_a_terminal_that_goes_away_does_not_end_the_work(mode: str) -> None:
+    ours, theirs = os.openpty()
+    with started(_WATCHED.format(mode=mode), stdout=theirs, stderr=theirs, start_new_session=True) as process:
+        os.close(theirs)
+        said = b""
+        while b"ready" not in said:
+            said += os.read(ours, 4096)
+        os.close(ours)
+        assert process.stdin is not None
+        process.stdin.write("go on\n")
+        process.stdin.close()
+        assert process.wait(20) == 0
