@@ -3,10 +3,11 @@
 PYTHON ?= python3
 VENV := .venv
 PEERS := .venv-peers
+PARITY := .venv-parity
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test examples parity lint types unit peers clean
+.PHONY: help demo test examples parity parity-environment lint types unit peers clean
 
 help:
 	@echo "make demo      a small volume through a local Boss and back, every voxel compared"
@@ -43,6 +44,18 @@ $(PEERS)/installed:
 
 peers: $(PEERS)/installed
 
+# The original with the old libraries that its plugins need (Python 3.11): to run them beside ours.
+$(PARITY)/installed: tests/parity/requirements.txt
+	@echo "installing the original and its libraries into $(PARITY) …"
+	@$(PYTHON) -m venv $(PARITY)
+	@$(PARITY)/bin/python -m pip --disable-pip-version-check --quiet install -r $<
+	@touch $@
+
+parity-environment: $(PARITY)/installed
+
+parity: $(VENV)/dev-installed $(PARITY)/installed
+	$(BIN)/pytest -q tests/parity
+
 demo: $(VENV)/demo-installed
 	@$(BIN)/python examples/demo.py
 
@@ -62,4 +75,4 @@ unit: $(VENV)/dev-installed $(PEERS)/installed
 test: lint types unit
 
 clean:
-	rm -rf $(VENV) $(PEERS) demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(PARITY) demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -135,7 +135,7 @@ def _hint(kind: type[ServiceError], code: str, headers: Mapping[str, str]) -> st
         return _CLOCK_HINT
     if code in _WRONG_REGION_CODES:
         region = headers.get("x-amz-bucket-region", "another one")
-        return f"the bucket's region is {region}; set AWS_REGION to it"
+        return f"the bucket's region is {region}; AWS_REGION sets it where the queue's URL names none"
     return _HINTS.get(kind, "")
 
 

@@ -12,7 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from boss_ingest.aws.failures import CLOCK_CODES
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 class Keys:
     """One set of temporary AWS keys, good for one job's queues and bucket."""
 
-    access_key: str
+    access_key: str = field(repr=False)
     secret_key: SecretStr
     session_token: SecretStr | None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -29,18 +29,18 @@ class Connection:
 
     host: str | None
     token_file: Path | None
-    api_token: str | None
+    api_token: str | None = field(repr=False)
     allow_http: bool
     ca_bundle: Path | None
     local: Path | None
 
-    def base_url(self, job: JobFile | None = None, remembered: str = "") -> str:
-        """The Boss asked for by name, else that of the job file, else the one remembered, else BossDB."""
+    def base_url(self, job: JobFile | None = None) -> str:
+        """The Boss asked for by name, else that of the job file, else BossDB."""
         if self.host:
             return _url(self.host)
         if job is not None:
             return job.backend.base_url
-        return remembered or f"https://{DEFAULT_HOST}"
+        return f"https://{DEFAULT_HOST}"
 
 
 def _url(host: str) -> str:

@@ -60,6 +60,13 @@ def _recalled(job_id: int, record: JobRecord | None) -> Path:
         )
     say(f"job file: {record.config}")
     if Path.cwd() != Path(record.directory):
+        try:
+            os.chdir(record.directory)
+        except OSError as error:
+            raise UsageError(
+                f"job {job_id} was made in {record.directory}, which cannot be gone to: {error.strerror}",
+                hint="its paths may start there; where they don't, name the job file: "
+                f"boss-ingest join {record.config} --job-id {job_id}",
+            ) from error
         say(f"going on in {record.directory}, where the job was made")
-        os.chdir(record.directory)
     return Path(record.config)

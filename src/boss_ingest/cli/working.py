@@ -38,6 +38,7 @@ async def work_on(assignment: Assignment, boss: BossClient, job_id: int, stop: S
     from boss_ingest.engine.life import ingest
     from boss_ingest.engine.tally import Tally
     from boss_ingest.engine.upload import Work
+    from boss_ingest.errors import ExitCode
 
     tally = Tally()
     unit = "tiles" if assignment.job.ingest_job.ingest_type == "tile" else "chunks"
@@ -51,7 +52,7 @@ async def work_on(assignment: Assignment, boss: BossClient, job_id: int, stop: S
     finally:
         _summarise(assignment, tally, unit)
     tell_outcome(job_id, outcome.exit_code, outcome.why, progress=assignment.progress)
-    if tally.set_aside:
+    if outcome.exit_code is ExitCode.SET_ASIDE:
         say(f"what was set aside is still in the queue: mend it and `boss-ingest join --job-id {job_id}`")
     return outcome.exit_code
 

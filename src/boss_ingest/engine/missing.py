@@ -21,15 +21,17 @@ from boss_ingest.engine.sources import (
 from boss_ingest.engine.tasks import ChunkTask, TileTask
 from boss_ingest.errors import MissingSourceError
 
+_MEAN_ZEROS = ("fail_gracefully", "zeros_on_403")
+
 Missing = Literal["error", "zeros", "skip"]
 
 
 def missing_of(params: Mapping[str, Any]) -> Missing:
-    """What the params of a processor ask for: `"missing"`, or the older `"fail_gracefully": true`."""
+    """What the params of a processor ask for: `"missing"`, or one of the names of old that mean zeros."""
     asked = params.get("missing", "error")
     if asked in {"zeros", "skip"}:
         return "zeros" if asked == "zeros" else "skip"
-    return "zeros" if params.get("fail_gracefully") is True else "error"
+    return "zeros" if any(params.get(name) is True for name in _MEAN_ZEROS) else "error"
 
 
 class ZeroTiles:

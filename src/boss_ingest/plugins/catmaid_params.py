@@ -40,7 +40,9 @@ class CatmaidURLTileParams(TileParams):
     z_offset: int = Field(0, description="slice of the server - slice of the job; slices below 0 are zeros")
     y_offset: int = Field(0, description="the same in y, in pixels: a multiple of tile_size.y")
     x_offset: int = Field(0, description="the same in x, in pixels: a multiple of tile_size.x")
-    zeros_on_403: bool = Field(False, description="tiles that the server answers with 403 are zeros")
+    zeros_on_403: bool = Field(
+        False, description="403 means that a tile is not there, and tiles that are not there are zeros"
+    )
     x_tile: int | None = Field(None, description="not used any more: tile_size counts")
     y_tile: int | None = Field(None, description="not used any more: tile_size counts")
     collection: str = Field("", description="not used any more")

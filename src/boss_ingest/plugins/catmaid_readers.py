@@ -11,7 +11,7 @@ import io
 import logging
 from typing import TYPE_CHECKING, Any
 
-from boss_ingest.errors import ConfigError, Problem, SourceError
+from boss_ingest.errors import ConfigError, MissingSourceError, Problem, SourceError
 from boss_ingest.plugins.catmaid_params import (
     PATH,
     TILE,
@@ -139,20 +139,18 @@ class ServedTiles:
         return f"{self._given.url}{'/'.join(map(str, at))}.{self._given.filetype}"
 
     async def read(self, x: int, y: int, z: int) -> bytes | NDArray[Any]:
-        """The image as it is, or zeros where the params say so. Raises SourceError, MissingSourceError."""
+        """The image as it is, zeros where the offsets lead below 0. Raises (Missing)SourceError."""
         import numpy as np
 
-        zeros: NDArray[Any] = np.zeros(self.grid.size_yx, np.uint8)
         url = self.url(x, y, z)
         if url is None:
-            return zeros
+            return np.zeros(self.grid.size_yx, np.uint8)
         try:
             return await self.images.read(url)
         except ForbiddenSourceError as error:
             if not self._given.zeros_on_403:
                 raise
-            _log.warning("%s; the tile is zeros, as zeros_on_403 says", error.what)
-            return zeros
+            raise MissingSourceError(error.what, hint=error.hint) from error
 
 
 class CatmaidURLReader(_ImageReader):

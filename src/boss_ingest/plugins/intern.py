@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from boss_ingest.errors import SourceError
+from boss_ingest.plugins.blocking import Blocking
 from boss_ingest.plugins.catalogue import Layout
 from boss_ingest.plugins.chunk import ZYX_ORDER, ChunkProcessor
 from boss_ingest.plugins.intern_params import InternChunkParams, InternPathParams, InternTileParams
 from boss_ingest.plugins.intern_readers import InternChunkReader, InternTileReader
-from boss_ingest.plugins.intern_thread import Blocking
 from boss_ingest.plugins.path import PathProcessor
 from boss_ingest.plugins.reader import Box, Setup, TileIndex
 from boss_ingest.plugins.tile import TileProcessor

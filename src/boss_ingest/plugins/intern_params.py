@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ConfigDict, Field, SecretStr
 
@@ -15,7 +15,6 @@ from boss_ingest.plugins.params import ChunkParams, Params, TileParams
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pydantic_core import ErrorDetails
 
 TILES, CHUNKS = "client.tile_processor", "client.chunk_processor"
 
@@ -36,11 +35,6 @@ class SourceParams(TileParams):
     host: str | None = Field(None, description=f"of the source's Boss, beside a token; {DEFAULT_HOST}")
     protocol: Literal["https", "http"] | None = Field(None, description="https")
     allow_http: bool = Field(False, description="send the token unencrypted to another machine")
-
-    @classmethod
-    def _problem(cls, key: str, found: ErrorDetails, given: Mapping[str, Any], section: str) -> Problem:
-        shown = {name: "(not shown)" if name == "token" else value for name, value in given.items()}
-        return super()._problem(key, found, shown, section)
 
 
 class InternTileParams(SourceParams):

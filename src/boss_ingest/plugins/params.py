@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool, ValidationError
 
 from boss_ingest.config.near_misses import nearest
 from boss_ingest.errors import ConfigError, Problem
@@ -67,7 +67,8 @@ class Params(BaseModel):
         rule = f"must be {_type_words(field.annotation)}"
         if found["type"] not in _TYPE_ERRORS and len(found["loc"]) == 1:
             rule = found["msg"].removeprefix("Value error, ")
-        return Problem(path, repr(given[key])[:60], rule, description)
+        value = "(not shown)" if SecretStr in _parts(field.annotation) else repr(given[key])[:60]
+        return Problem(path, value, rule, description)
 
     @classmethod
     def names(cls) -> list[str]:
@@ -109,7 +110,11 @@ def declared(params: type[Params] | None) -> list[Param]:
     ]
 
 
-_WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+_WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", SecretStr: "a text"}
+
+
+def _parts(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) or (annotation,)
 
 
 def _type_words(annotation: Any) -> str:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    start: str                      # for example "PUT /bucket/key HTTP/1.1"
-    headers: dict[str, str]         # names in lower case
+    start: str  # for example "PUT /bucket/key HTTP/1.1"
+    headers: dict[str, str]  # names in lower case
     body: bytes
 
     @property

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import SecretStr
-from tests.unit.aws.scripted_server import Request, account, respond, scripted
 
 from boss_ingest.aws.account import Account, Keys
 from boss_ingest.aws.queue import Lease
 from boss_ingest.errors import CredentialsError, JobGoneError, RefusedError, TransientError
+from tests.unit.aws.scripted_server import Request, account, respond, scripted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -54,7 +54,9 @@ def test_endpoints_of_the_environment_win_the_narrower_first() -> None:
     assert Endpoints.find(AWS_QUEUE, env=env) == Endpoints("eu-west-1", "http://both:1", "http://s3:2")
 
 
-@pytest.mark.parametrize("url", ["localhost:9000", "ftp://host", "http://", "http://host:port", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["localhost:9000", "ftp://host", "http://", "http://host:port", "http://[::1"]
+)
 def test_what_is_no_url_is_named(url: str) -> None:
     with pytest.raises(UsageError, match="AWS_ENDPOINT_URL_S3"):
         Endpoints.find(AWS_QUEUE, env={"AWS_ENDPOINT_URL_S3": url})

@@ -8,7 +8,6 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.aws.scripted_server import Answer, Request, account, respond, scripted
 
 from boss_ingest.aws import sqs
 from boss_ingest.aws.failures import kind_of
@@ -20,11 +19,13 @@ from boss_ingest.errors import (
     ThrottledError,
     TransientError,
 )
+from tests.unit.aws.scripted_server import Answer, Request, account, respond, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from boss_ingest.aws.account import Account
+
 
 async def put(opened: Account) -> None:
     await opened.bucket("tiles").put("key&1", b"body", metadata={})

@@ -12,11 +12,11 @@ import zlib
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.aws.scripted_server import Request, account, respond, scripted
 
 from boss_ingest.aws import s3
 from boss_ingest.aws.body import MemoryBody
 from boss_ingest.errors import ThrottledError, TransientError, UsageError
+from tests.unit.aws.scripted_server import Request, account, respond, scripted
 
 if TYPE_CHECKING:
     from pathlib import Path

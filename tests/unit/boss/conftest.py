@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 from pydantic import SecretStr
-from tests.scripted_boss import ScriptedBoss
 
 from boss_ingest.boss.client import BossClient
+from tests.scripted_boss import ScriptedBoss
 
 TOKEN = "s3cret0token"
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.job_files import tile_job, volumetric_job, write
-from tests.scripted_boss import Reply, ScriptedBoss, refusal
 
 from boss_ingest.boss.checks import Destination, check_destination
 from boss_ingest.boss.client import BossClient
 from boss_ingest.config.loading import parse_job_file
 from boss_ingest.errors import ConfigError, NotAllowedError, Problem
+from tests.job_files import tile_job, volumetric_job, write
+from tests.scripted_boss import Reply, ScriptedBoss, refusal
 
 EXPERIMENT_PATH = "GET collection/col/experiment/exp"
 CHANNEL_PATH = f"{EXPERIMENT_PATH}/channel/ch"

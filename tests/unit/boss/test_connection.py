@@ -12,8 +12,6 @@ from time import time
 
 import pytest
 from pydantic import SecretStr
-from tests.scripted_boss import BROKEN, HANGS, Reply, ScriptedBoss, refusal
-from tests.unit.boss.conftest import TOKEN
 
 from boss_ingest.boss.answers import BossRefusedError
 from boss_ingest.boss.client import BossClient
@@ -26,6 +24,8 @@ from boss_ingest.errors import (
     TransientError,
     UsageError,
 )
+from tests.scripted_boss import BROKEN, HANGS, Reply, ScriptedBoss, refusal
+from tests.unit.boss.conftest import TOKEN
 
 JOBS = Reply(200, {"ingest_jobs": []})
 

@@ -6,13 +6,13 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from tests.scripted_boss import BROKEN, Reply, ScriptedBoss, refusal
 
 from boss_ingest.boss.answers import BossRefusedError
 from boss_ingest.boss.client import BossClient
 from boss_ingest.boss.completion import Completed, QueueNotEmpty, Verifying, Wait
 from boss_ingest.boss.jobs import Job, JobState, JobStatus
 from boss_ingest.errors import ConfigError, ExitCode, GaveUpError, JobGoneError, NotAllowedError
+from tests.scripted_boss import BROKEN, Reply, ScriptedBoss, refusal
 
 SQS = "https://sqs.us-east-1.amazonaws.com/123456789012/production-boss"
 JOB = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.scripted_boss import BROKEN, Reply, ScriptedBoss, refusal
 
 from boss_ingest.boss.answers import BossRefusedError, ResourceMissingError
 from boss_ingest.boss.client import BossClient
 from boss_ingest.boss.resources import Channel, Collection, CoordinateFrame, Experiment
 from boss_ingest.config.extent import Extent, Span
 from boss_ingest.errors import ConfigError, GaveUpError, NotAllowedError
+from tests.scripted_boss import BROKEN, Reply, ScriptedBoss, refusal
 
 CHANNEL = {
     "name": "ch", "public": False, "description": "", "experiment": "e", "default_time_sample": 0,

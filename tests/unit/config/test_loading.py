@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.job_files import delete, tile_job, volumetric_job, write
 
 from boss_ingest.config.extent import CUBOID_ZYX, Extent, Span
 from boss_ingest.config.loading import load_job_file, parse_job_file
 from boss_ingest.errors import ConfigError, ExitCode, Problem
+from tests.job_files import delete, tile_job, volumetric_job, write
 
 SOURCE = Path("job.json")
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.job_files import delete, tile_job, volumetric_job, write
-
 from boss_ingest.config.loading import parse_job_file
 from boss_ingest.config.server_form import NO_PATH_PROCESSOR, server_form
+from tests.job_files import delete, tile_job, volumetric_job, write
 
 SOURCE = Path("job.json")
 

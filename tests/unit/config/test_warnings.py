@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.job_files import tile_job, volumetric_job, write
 
 from boss_ingest.config.loading import parse_job_file
 from boss_ingest.config.rules import problems, warnings
+from tests.job_files import tile_job, volumetric_job, write
 
 
 def told(data: dict[str, object]) -> str:

@@ -35,6 +35,7 @@ class Failing:
         ({"missing": "skip"}, "skip"),
         ({"fail_gracefully": True}, "zeros"),
         ({"fail_gracefully": False}, "error"),
+        ({"zeros_on_403": True}, "zeros"),
     ],
 )
 def test_what_the_job_file_asks_for(params: dict, expected: str) -> None:

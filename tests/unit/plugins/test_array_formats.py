@@ -73,7 +73,9 @@ class TestZarrAsItsOwnPackageWritesIt:
         assert (await read(tmp_path / "em") == VOLUME).all()
 
     @pytest.mark.parametrize(
-        "codec", [zarr.codecs.BloscCodec(), zarr.codecs.GzipCodec(), zarr.codecs.ZstdCodec(), None], ids=str
+        "codec",
+        [zarr.codecs.BloscCodec(), zarr.codecs.GzipCodec(), zarr.codecs.ZstdCodec(), None],
+        ids=lambda codec: type(codec).__name__,
     )
     @pytest.mark.parametrize("shards", [None, (32, 32, 32)])
     async def test_version_3_with_every_codec_in_shards_too(self, tmp_path, codec, shards):

@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -114,17 +113,14 @@ async def test_a_tile_that_is_not_there_is_missing(server, reader):
             await reader.read(TileIndex(0, 0, 1, 0))
 
 
-async def test_403_is_an_error_unless_it_means_zeros(server, reader, caplog):
+async def test_403_is_an_error_unless_it_means_not_there(server, reader):
     server.answers["/s/1/0/0.png"] = 403
     with pytest.raises(ForbiddenSourceError) as caught:
         await reader.read(TileIndex(0, 0, 1, 0))
     assert not isinstance(caught.value, MissingSourceError)
     assert "zeros_on_403" in caught.value.hint
-    with caplog.at_level(logging.WARNING, "boss_ingest"):
-        zeros = await read(server, TileIndex(0, 0, 1, 0), zeros_on_403=True)
-    assert zeros.shape == (SIZE, SIZE)
-    assert not zeros.any()
-    assert "403" in caplog.text
+    with pytest.raises(MissingSourceError, match="403"):
+        await read(server, TileIndex(0, 0, 1, 0), zeros_on_403=True)
 
 
 @pytest.mark.parametrize("status", [204, 206, 401, 429, 500, 503])

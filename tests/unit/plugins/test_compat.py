@@ -40,7 +40,7 @@ def test_every_way_to_import_gives_the_same_module(lab):
 def test_what_we_do_not_have_is_not_there(lab):
     compat.install()
     with pytest.raises(ModuleNotFoundError):
-        importlib.import_module("ingestclient.plugins.hdf5")
+        importlib.import_module("ingestclient.plugins.no_such_layout")
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("ingestclient.core")
 
