@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
+
+from boss_ingest.aws.account import Account, Keys
+from boss_ingest.local.settings import TILE_BUCKET
 from tests.contract.local_server import running_local_boss
 from tests.contract.moto_server import second_opinion
 from tests.contract.rclone_server import ACCESS_KEY, SECRET_KEY, running_rclone
 from tests.doubles.memory_bucket import MemoryBucket
-
-from boss_ingest.aws.account import Account, Keys
-from boss_ingest.local.settings import TILE_BUCKET
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,7 +30,7 @@ class Buckets:
 
     bucket: Bucket
     missing: Bucket
-    read: Callable[[str], Awaitable[tuple[bytes, dict[str, str]]]]      # body and metadata of a key
+    read: Callable[[str], Awaitable[tuple[bytes, dict[str, str]]]]  # body and metadata of a key
 
 
 @asynccontextmanager

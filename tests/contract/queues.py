@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
+
+from boss_ingest.aws.account import Account, Keys
 from tests.contract.local_server import running_local_boss
 from tests.contract.moto_server import second_opinion
 from tests.doubles.memory_queue import MemoryQueue
-
-from boss_ingest.aws.account import Account, Keys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,9 +28,9 @@ class Queues:
 
     upload: UploadQueue
     index: IndexQueue
-    fill: Callable[[list[str]], Awaitable[None]]      # puts tasks on the upload queue
-    sent: Callable[[], Awaitable[list[str]]]          # takes what was sent to the index queue
-    drop: Callable[[], Awaitable[None]]               # deletes both
+    fill: Callable[[list[str]], Awaitable[None]]  # puts tasks on the upload queue
+    sent: Callable[[], Awaitable[list[str]]]  # takes what was sent to the index queue
+    drop: Callable[[], Awaitable[None]]  # deletes both
 
 
 async def job_keys() -> Keys:

@@ -8,11 +8,11 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.contract.buckets import BUCKETS, Buckets
-from tests.contract.moto_server import running_moto
 
 from boss_ingest.aws.bucket import Stored
 from boss_ingest.errors import RefusedError
+from tests.contract.buckets import BUCKETS, Buckets
+from tests.contract.moto_server import running_moto
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

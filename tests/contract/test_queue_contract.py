@@ -7,11 +7,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.contract.moto_server import running_moto
-from tests.contract.queues import QUEUES, Queues
 
 from boss_ingest.aws.queue import Lease
 from boss_ingest.errors import QueueGoneError, RefusedError
+from tests.contract.moto_server import running_moto
+from tests.contract.queues import QUEUES, Queues
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -42,7 +42,7 @@ class Source:
 
     make: Callable[[], TileReader]
     setup: Setup
-    remove: Callable[[TileIndex], str]   # returns what an error must name
+    remove: Callable[[TileIndex], str]  # returns what an error must name
 
 
 def stack(folder, root):
