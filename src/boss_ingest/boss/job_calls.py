@@ -206,7 +206,5 @@ def _refused_creation(answer: Answer, doing: str) -> IngestError:
         hint = "database in the job file must name a collection, an experiment and a channel that exist"
         return ConfigError(error.what, hint=hint)
     if answer.status == 400 and isinstance(error, BossRefusedError):
-        return ConfigError(
-            error.what, hint="`boss-ingest run CONFIG --dry-run` looks for what may be wrong"
-        )
+        return ConfigError(error.what, hint="`boss-ingest run CONFIG --dry-run` looks for what may be wrong")
     return error
