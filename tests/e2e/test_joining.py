@@ -47,6 +47,27 @@ async def test_a_job_stopped_while_it_is_prepared_goes_on_from_another_directory
     await slices.assert_stored(boss)
 
 
+async def test_a_job_whose_directory_is_gone_can_be_joined_by_its_job_file(
+    machine: Machine, boss: LocalBoss, tmp_path: Path, tile_job: Path, slices: Source
+) -> None:
+    gone = tmp_path / "scratch"
+    gone.mkdir()
+    hold = Hold()
+    boss.faults.add("rest.join", hold)
+    running = await machine.start("run", tile_job, "--yes", cwd=gone)
+    await hold.arrived.wait()
+    running.process.terminate()
+    await running.ended()
+    boss.faults.clear()
+    gone.rmdir()
+    ended = await machine.run("join", "--job-id", 1)
+    assert ended.code == 2, ended.all
+    assert f"boss-ingest join {tile_job} --job-id 1" in ended.err
+    ended = await machine.run("join", tile_job, "--job-id", 1)
+    assert ended.code == 0, ended.all
+    await slices.assert_stored(boss)
+
+
 async def test_a_machine_that_did_not_make_the_job_needs_its_job_file(
     machine: Machine, boss: LocalBoss, tile_job: Path, slices: Source
 ) -> None:

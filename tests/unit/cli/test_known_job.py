@@ -103,3 +103,7 @@ def test_two_bosses_with_a_job_of_that_number_need_a_word_from_the_user(home: Pa
     assert known_job(7, connection(host="api.bossdb.io"))[0].base_url() == BOSSDB
     assert known_job(7, connection(local=tmp_path))[0].local == tmp_path
     assert known_job(7, connection(), config=Path("/b/job.json"))[0].local == tmp_path
+
+
+def test_no_token_shows_in_what_a_connection_looks_like() -> None:
+    assert "t0p" not in repr(Connection(None, None, "t0p", False, None, None))
