@@ -70,7 +70,7 @@ types: $(VENV)/dev-installed
 	$(BIN)/mypy
 
 unit: $(VENV)/dev-installed $(PEERS)/installed
-	$(BIN)/pytest -q -n 3
+	$(BIN)/pytest -q -n 3 --ignore tests/parity
 
 test: lint types unit
 

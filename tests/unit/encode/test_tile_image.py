@@ -4,7 +4,6 @@ import contextlib
 import io
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +14,8 @@ from PIL import Image, ImageFile
 from boss_ingest.encode import png
 from boss_ingest.encode.tile_image import TileSpec, fit, inspect
 from boss_ingest.errors import SourceError
+from tests.real_data import VNC_STACK, needs_vnc_stack
 
-REAL = Path("/work/shared/data/vnc-stack2")
 ROWS, COLUMNS = 48, 64
 RNG = np.random.default_rng(7)
 GREY8 = RNG.integers(0, 256, (ROWS, COLUMNS), dtype=np.uint8)
@@ -290,9 +289,9 @@ def test_damage_is_never_waved_through_as_other_pixels(data, kind):
         assert as_the_boss_reads(stored, "uint8").shape == (ROWS, COLUMNS)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the example stack does not lie beside this checkout")
+@needs_vnc_stack
 def test_real_sections_pass_as_they_are():
-    for path in sorted(REAL.glob("*.tif")):
+    for path in sorted(VNC_STACK.glob("*.tif")):
         assert inspect(path.read_bytes(), TileSpec(1024, 1024, 1024, 1024, "uint8"), name=str(path))
 
 
