@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from boss_ingest.boss.answers import ResourceMissingError
+from boss_ingest.boss.checks import ITEMSIZE_BYTES
 from boss_ingest.boss.client import BossClient
 from boss_ingest.boss.resources import Channel, Collection, CoordinateFrame, Experiment
 from boss_ingest.config.job_file import JobFile
@@ -19,7 +20,6 @@ from boss_ingest.engine.stop import Stop
 from boss_ingest.errors import IngestError, StopRequestedError
 from boss_ingest.plugins.loading import LoadedSource
 
-_STORABLE = {"uint8", "uint16", "uint64"}
 _DESCRIBE_S = 60.0
 
 T = TypeVar("T")
@@ -107,4 +107,4 @@ async def _datatype(job: JobFile, loaded: LoadedSource) -> str:
                 described = (await reader.describe()).dtype
     except IngestError:
         pass  # the plan tells what is wrong with the source, in its place
-    return described if described in _STORABLE else "uint8"
+    return described if described in ITEMSIZE_BYTES else "uint8"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 from boss_ingest.aws.account import Keys
+from boss_ingest.boss.checks import ITEMSIZE_BYTES
 from boss_ingest.boss.client import BossClient
 from boss_ingest.boss.jobs import JobState, Joined
 from boss_ingest.config.job_file import JobFile
@@ -12,6 +15,7 @@ from boss_ingest.errors import ConfigError, GaveUpError, JobGoneError, Problem
 
 _FIRST_POLL_S, _LAST_POLL_S = 0.25, 5.0
 _KEYLESS_JOINS = 5
+_LONGEST_PREPARING_S = 6 * 3600.0  # the Boss leaves a job PREPARING for good when filling its queue fails
 
 _NO_KEYS_NEEDED = {JobState.COMPLETE, JobState.COMPLETING, JobState.WAIT_ON_QUEUES}
 
@@ -21,9 +25,10 @@ async def join_when_ready(boss: BossClient, job_id: int, *, stop: Stop, observe:
 
     Each join of a live job makes the Boss mint new keys, so one is done and its answer is shared
     (docs/protocol.md, "Joining"). Returns a job in UPLOADING with credentials, or one that needs none.
-    Raises JobGoneError; GaveUpError when the Boss gives no keys.
+    Raises JobGoneError; GaveUpError when the Boss gives no keys, or has been preparing for hours.
     """
     poll_s, keyless = _FIRST_POLL_S, 0
+    began_s = time.monotonic()
     while True:
         joined = await stop.unless(boss.join(job_id))
         state = joined.job.state
@@ -35,6 +40,13 @@ async def join_when_ready(boss: BossClient, job_id: int, *, stop: Stop, observe:
                 hint="start a new one with `boss-ingest run`",
             )
         if state is JobState.PREPARING:
+            if time.monotonic() - began_s > _LONGEST_PREPARING_S:
+                raise GaveUpError(
+                    f"the Boss has been filling the queue of job {job_id} for more than "
+                    f"{_LONGEST_PREPARING_S / 3600:.0f} h",
+                    hint=f"it has probably failed: cancel it with `boss-ingest cancel --job-id {job_id}` "
+                    "and run the job file again",
+                )
             observe(events.Preparing(job_id, poll_s))
         elif (keyless := keyless + 1) >= _KEYLESS_JOINS:
             raise GaveUpError(
@@ -80,3 +92,13 @@ def check_same_job(joined: Joined, job: JobFile) -> None:
         )
     if problems:
         raise ConfigError(f"{job.source} does not describe job {theirs.id}", problems=tuple(problems))
+
+
+def check_storable(joined: Joined) -> None:
+    """Refuse a live job, made by another program, whose channel cannot hold voxels. Raises ConfigError."""
+    if joined.datatype not in ITEMSIZE_BYTES:
+        raise ConfigError(
+            f"job {joined.job.id} is for a channel of datatype {joined.datatype or 'unknown'}, "
+            "which the Boss cannot store",
+            hint=f"cancel it, and use a channel of {' or '.join(ITEMSIZE_BYTES)}",
+        )

@@ -11,7 +11,7 @@ from boss_ingest.boss.client import BossClient
 from boss_ingest.boss.jobs import JobState, Joined
 from boss_ingest.engine import events
 from boss_ingest.engine.finish import finish
-from boss_ingest.engine.joining import check_same_job, join_when_ready, keys_of
+from boss_ingest.engine.joining import check_same_job, check_storable, join_when_ready, keys_of
 from boss_ingest.engine.pipeline import End
 from boss_ingest.engine.upload import Work, open_pipeline
 from boss_ingest.errors import (
@@ -58,6 +58,7 @@ async def _until_it_ends(work: Work, boss: BossClient, job_id: int, *, ca_bundle
         if joined.job.state is JobState.COMPLETE:
             return _complete(work, job_id)
         if joined.job.state is JobState.UPLOADING:
+            check_storable(joined)
             return await _upload_and_finish(work, boss, joined, ca_bundle=ca_bundle)
         if await finish_job(work, boss, job_id):
             return _complete(work, job_id)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 
-from boss_ingest.encode.tile_image import fit
+from boss_ingest.encode.tile_image import TileImage, fit
 from boss_ingest.engine.sources import (
     ArrayChunk,
     Chunk,
@@ -40,14 +41,17 @@ class ZeroTiles:
     def __init__(self, source: TileSource, form: TileForm) -> None:
         self._source = source
         self._form = form
+        self._zeros: TileImage | None = None  # the same for all
 
     async def read(self, task: TileTask) -> ReadTile:
         """The tile of this task, as the Boss accepts it."""
         try:
             return await self._source.read(task)
         except MissingSourceError as error:
-            zeros = np.zeros(self._form.shape_yx, self._form.dtype)
-            return ReadTile(fit(zeros, self._form.spec(task), name=error.what), made_up=error.what)
+            if self._zeros is None:
+                zeros = np.zeros(self._form.shape_yx, self._form.dtype)
+                self._zeros = await asyncio.to_thread(fit, zeros, self._form.spec(task), name=error.what)
+            return ReadTile(self._zeros, made_up=error.what)
 
 
 class ForgivingChunks:

@@ -11,8 +11,8 @@ from boss_ingest.boss.client import BossClient
 from boss_ingest.boss.jobs import Job, JobState, Joined
 from boss_ingest.config.job_file import JobFile
 from boss_ingest.config.loading import parse_job_file
-from boss_ingest.engine import events
-from boss_ingest.engine.joining import check_same_job, join_when_ready, keys_of
+from boss_ingest.engine import events, joining
+from boss_ingest.engine.joining import check_same_job, check_storable, join_when_ready, keys_of
 from boss_ingest.errors import ConfigError, ExitCode, GaveUpError, JobGoneError, StopRequestedError
 from tests.doubles.impatient_stop import ImpatientStop
 from tests.job_files import tile_job, volumetric_job, write
@@ -38,6 +38,24 @@ async def test_a_job_that_is_prepared_is_joined_until_it_is_uploading(
     assert [type(event) for event in seen] == [events.Preparing] * 20
     assert stop.slept_s == sorted(stop.slept_s), "patience grows"
     assert max(stop.slept_s) == 5.0
+
+
+async def test_a_job_that_is_never_prepared_is_given_up(
+    server: ScriptedBoss, boss: BossClient, stop: ImpatientStop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where filling the queue fails in some ways, the Boss leaves it PREPARING for good."""
+    monkeypatch.setattr(joining, "_LONGEST_PREPARING_S", 0.05)
+    server.answers("GET ingest/7", joined(0, keys=False))
+    with pytest.raises(GaveUpError, match="boss-ingest cancel --job-id 7"):
+        await join(boss, stop)
+
+
+@pytest.mark.parametrize("datatype", ["uint32", ""])
+def test_a_channel_that_the_boss_cannot_store_is_refused(datatype: str) -> None:
+    settings = {"resource": {"channel": {"datatype": datatype}}}
+    theirs = Job(7, "col", "exp", "ch", JobState.UPLOADING, "tile", tile_count=320)
+    with pytest.raises(ConfigError, match="cannot store"):
+        check_storable(Joined(theirs, settings=settings))
 
 
 async def test_a_live_job_is_joined_once(server: ScriptedBoss, boss: BossClient, stop: ImpatientStop) -> None:
