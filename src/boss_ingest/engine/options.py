@@ -54,3 +54,10 @@ class Options:
     def task_bytes(self) -> int:
         """The part of the memory for the tasks in work."""
         return self.memory_bytes - self.cache_bytes
+
+    def tasks_in_work(self, *, classic: bool) -> int:
+        """How many tasks may be leased at a time: no more than end well before their leases do.
+
+        Those of a `classic` plugin wait for a worker: with 8 to each, reads of up to 20 s end in time.
+        """
+        return max(16, 8 * self.workers) if classic else self.concurrency + 4 * self.workers

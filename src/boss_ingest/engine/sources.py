@@ -233,7 +233,7 @@ def _tile_index(task: TileTask) -> TileIndex:
 
 
 def _check_kind(found: object, *kinds: type, name: str, due: str) -> None:
-    if not isinstance(found, kinds):
+    if not isinstance(found, kinds) or isinstance(found, np.ma.MaskedArray):  # a mask would be lost
         raise PluginError(
             f"{name}: the reader returned a {type(found).__name__}, it returns {due}",
             hint="this is a mistake in the reader's code",

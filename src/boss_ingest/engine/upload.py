@@ -24,7 +24,7 @@ from boss_ingest.engine.retry import Retrier
 from boss_ingest.engine.stop import Stop
 from boss_ingest.engine.store import Store
 from boss_ingest.engine.tally import Tally
-from boss_ingest.errors import CredentialsError
+from boss_ingest.errors import CredentialsError, GaveUpError
 from boss_ingest.plugins.loading import LoadedSource
 
 _COPIES = 3  # of a task's voxels at one time: as read, as encoded, and on the way between
@@ -55,8 +55,8 @@ async def open_pipeline(work: Work, joined: Joined, account: Account) -> AsyncIt
     volumetric = work.job.ingest_job.ingest_type == "volumetric"
     bucket_name = joined.ingest_bucket if volumetric else joined.tile_bucket
     upload_queue = joined.job.upload_queue
-    assert bucket_name is not None
-    assert upload_queue is not None
+    if bucket_name is None or upload_queue is None:
+        raise _untold(joined, "bucket" if bucket_name is None else "upload queue")
     store = Store(account.bucket(bucket_name), limiter, retry, tally)
     build = _chunk_path if volumetric else _tile_path
     async with AsyncExitStack() as stack:
@@ -65,7 +65,10 @@ async def open_pipeline(work: Work, joined: Joined, account: Account) -> AsyncIt
             account.upload_queue(upload_queue),
             path,
             cost_bytes=_cost_bytes(work.job, joined.datatype),
-            room=Room(memory_bytes=options.task_bytes, tasks=options.concurrency + 4 * options.workers),
+            room=Room(
+                memory_bytes=options.task_bytes,
+                tasks=options.tasks_in_work(classic=work.source.reader is None),
+            ),
             retry=retry,
             options=options,
             tally=tally,
@@ -73,6 +76,13 @@ async def open_pipeline(work: Work, joined: Joined, account: Account) -> AsyncIt
             observe=work.observe,
             stop=work.stop,
         )
+
+
+def _untold(joined: Joined, what: str) -> GaveUpError:
+    return GaveUpError(
+        f"the Boss does not name the {what} of job {joined.job.id}",
+        hint="it may be too old for this kind of job; ask whoever runs it",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,8 @@ async def _tile_path(work: Work, joined: Joined, stack: AsyncExitStack, tools: _
     size = work.job.ingest_job.tile_size
     index_queue = joined.job.tile_index_queue
     assert size is not None
-    assert index_queue is not None
+    if index_queue is None:
+        raise _untold(joined, "tile index queue")
     return TilePath(
         _facts(work, joined),
         (size.y, size.x),
