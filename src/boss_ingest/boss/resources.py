@@ -97,8 +97,8 @@ class Experiment(Resource):
     num_hierarchy_levels: int = 1
     hierarchy_method: str = "anisotropic"
     num_time_samples: int = 1
-    time_step: float | None = None
-    time_step_unit: str | None = None
+    time_step: float | None = 0.0
+    time_step_unit: str | None = "seconds"
     creator: str = ""
 
     @staticmethod

@@ -88,7 +88,8 @@ async def test_resources_are_created_with_the_bodies_the_boss_wants(
         {"name": "c", "description": "d"},
         FRAME,
         {"collection": "c", "name": "e", "coord_frame": "cf", "description": "", "num_hierarchy_levels": 1,
-         "hierarchy_method": "anisotropic", "num_time_samples": 3},
+         "hierarchy_method": "anisotropic", "num_time_samples": 3, "time_step": 0.0,
+         "time_step_unit": "seconds"},
         {"name": "ch", "type": "image", "datatype": "uint16", "base_resolution": 0, "default_time_sample": 0,
          "description": "", "sources": [], "related": []},
     ]  # fmt: skip
