@@ -141,9 +141,11 @@ def verdict(found: list[Measured]) -> list[str]:
     more = [each.name for each in found if each.ours["read"] > 1.1 * each.file_bytes]
     slower = [each for each in found if each.original and each.ours["seconds"] > each.original["seconds"]]
     costlier = [each for each in found if each.original and each.ours["cpu_s"] > each.original["cpu_s"]]
+    reader = [each for each in slower if each.original and each.alone["seconds"] > each.original["seconds"]]
     return [
         f"* more than 1.1 × the files' bytes read by ours: {'; '.join(more) or 'none'}",
         f"* ours slower than the original: {'; '.join(each.name for each in slower) or 'none'}",
+        f"* of these also in reading alone: {'; '.join(each.name for each in reader) or 'none'}",
         f"* ours with more CPU seconds: {'; '.join(each.name for each in costlier) or 'none'}",
     ]
 
