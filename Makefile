@@ -7,13 +7,14 @@ PARITY := .venv-parity
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test examples parity parity-environment lint types unit peers clean
+.PHONY: help demo test examples parity parity-environment bench-reading lint types unit peers clean
 
 help:
 	@echo "make demo      a small volume through a local Boss and back, every voxel compared"
 	@echo "make test      lint, types and all tests; installs what they need"
 	@echo "make examples  every job file of examples/, on data it makes, every voxel compared"
 	@echo "make parity    our plugins beside those of boss-ingest 0.12.0, on the same data"
+	@echo "make bench-reading  seconds and bytes read, beside boss-ingest 0.12.0"
 	@echo "make clean     remove what the two made"
 
 $(VENV)/python:
@@ -61,6 +62,9 @@ demo: $(VENV)/demo-installed
 
 examples: $(VENV)/dev-installed
 	@$(BIN)/python examples/run_all.py
+
+bench-reading: $(VENV)/dev-installed $(PARITY)/installed
+	@$(BIN)/python -m benchmarks.reading
 
 lint: $(VENV)/dev-installed
 	$(BIN)/ruff check .

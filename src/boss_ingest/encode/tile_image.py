@@ -83,7 +83,7 @@ def fit(source: bytes | NDArray[Any], spec: TileSpec, *, name: str) -> TileImage
     """Make an image file, or an array (yx), what the Boss can store; CPU-bound, for a worker process.
 
     A file that is right already keeps its bytes. Anything else is decoded, converted without changing a
-    value, filled up where it may be, and encoded as PNG, or as 32-bit TIFF where values need it.
+    value, filled up where it may be, and encoded as PNG or TIFF.
     Raises SourceError naming the file, the fact and the way out.
     """
     same = False
@@ -113,13 +113,20 @@ def fit(source: bytes | NDArray[Any], spec: TileSpec, *, name: str) -> TileImage
 
 
 def _encode(values: NDArray[Any]) -> bytes:
-    """As PNG of 8 or 16 bits; values of a uint64 channel in the narrowest image that carries them all."""
-    if values.dtype.itemsize > 2:
+    """As PNG, but 16-bit images as plain TIFF; labels (uint64) in the narrowest image that carries them all.
+
+    The noise in the low bits of a 16-bit image does not compress: for 1024² pixels, values near 2000 with
+    noise of 40, PNG takes 50 ms to save a third of the bytes, plain TIFF takes 1.6.
+    """
+    labels = values.dtype.itemsize > 2
+    if labels:
         high = int(values.max())
         values = values.astype(np.uint8 if high < 1 << 8 else np.uint16 if high < 1 << 16 else np.int32)
     into = io.BytesIO()
     if values.dtype.itemsize > 2:
         Image.fromarray(values).save(into, "TIFF", compression="tiff_adobe_deflate")
+    elif values.dtype.itemsize == 2 and not labels:
+        Image.fromarray(values).save(into, "TIFF")
     else:
         Image.fromarray(values).save(into, "PNG", compress_level=1, compress_type=_Z_RLE)
     return into.getvalue()
