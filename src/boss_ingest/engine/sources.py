@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from boss_ingest.encode.conversion import Conversion
 from boss_ingest.encode.cuboid import ChunkSpec, check_chunk, compress, cut
 from boss_ingest.encode.pool import WorkerPool
-from boss_ingest.encode.tile_image import TileImage, TileSpec, inspect
+from boss_ingest.encode.tile_image import TileImage, TileSpec, fit, inspect, is_quick
 from boss_ingest.engine import worker
 from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
 from boss_ingest.errors import IngestError, PluginError, SourceError
@@ -112,6 +112,8 @@ class ReaderTiles:
         with _memory_for(name):
             if isinstance(source, bytes) and await asyncio.to_thread(inspect, source, spec, name=name):
                 return ReadTile(TileImage(source, passed_through=True))
+            if is_quick(source, spec):
+                return ReadTile(await asyncio.to_thread(fit, source, spec, name=name))
             return ReadTile(await self._pool.call(worker.fit_tile, source, spec, name))
 
 

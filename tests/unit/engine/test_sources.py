@@ -1,11 +1,14 @@
 """What readers may hand over: bytes and arrays; anything else is the reader's mistake and harms one task."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
-from boss_ingest.boss.keys import ChunkKey, LookupIds
-from boss_ingest.engine.sources import ChunkForm, ReaderChunks
-from boss_ingest.engine.tasks import ChunkTask
+from boss_ingest.boss.keys import ChunkKey, LookupIds, TileKey
+from boss_ingest.engine.sources import ChunkForm, ReaderChunks, ReaderTiles, TileForm
+from boss_ingest.engine.tasks import ChunkTask, TileTask
 from boss_ingest.errors import PluginError
 
 TASK = ChunkTask(
@@ -40,3 +43,16 @@ async def test_an_array_is_taken() -> None:
 async def test_what_is_no_plain_array_is_refused_by_name(found: object) -> None:
     with pytest.raises(PluginError, match=r"volume\.x.*returned a"):
         await chunks(found).read(TASK)
+
+
+class NoPool:
+    async def call(self, *args: object) -> object:
+        raise AssertionError("a worker process was asked for what a thread does quicker")
+
+
+async def test_a_plain_16_bit_array_is_encoded_without_a_worker_process() -> None:
+    pixels = np.arange(32 * 24, dtype=np.uint16).reshape(32, 24)
+    index = TileKey(LookupIds(1, 2, 3), 0, 0, 0, 0, 0)
+    tiles = ReaderTiles(Returning(pixels), TileForm((32, 24), "uint16", pad=False), NoPool(), timeout_s=10.0)
+    tile = await tiles.read(TileTask("key", "chunk", index, needed_yx=(32, 24)))
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(tile.image.body))), pixels)
