@@ -86,7 +86,8 @@ async def opened(
     async def tile(task: TileTask) -> tuple[int, int]:
         image = (await tiles.read(task)).image
         size = len(image.body)
-        return size, 0 if image.passed_through else size
+        in_this_process = image.passed_through or work["dtype"] == "uint16"  # see encode.tile_image.is_quick
+        return size, 0 if in_this_process else size
 
     return tile
 
