@@ -47,7 +47,7 @@ def setup_of(job: JobFile, *, cache_bytes: int = 0) -> Setup:
 async def open_tiles(
     job: JobFile, loaded: LoadedSource, options: Options, stack: AsyncExitStack, *, datatype: str
 ) -> TileSource:
-    """The tiles of a job, as the channel's datatype; closed with `stack`. Raises SourceError."""
+    """The tiles of a job, as the channel's datatype; closed with `stack`. Raises ConfigError."""
     size = job.ingest_job.tile_size
     assert size is not None
     form = TileForm((size.y, size.x), datatype, _padding(job), _conversion(job))
@@ -73,7 +73,7 @@ async def open_chunks(
     datatype: str,
     channel_type: str,
 ) -> ChunkSource:
-    """The chunks of a job, as the channel's datatype; closed with `stack`. Raises SourceError."""
+    """The chunks of a job, as the channel's datatype; closed with `stack`. Raises ConfigError."""
     size = job.ingest_job.chunk_size
     assert size is not None
     form = ChunkForm((size.z, size.y, size.x), datatype, channel_type, _padding(job), _conversion(job))

@@ -11,7 +11,7 @@ from boss_ingest.config.job_file import JobFile
 from boss_ingest.engine.open_source import open_chunks, open_tiles
 from boss_ingest.engine.options import Options
 from boss_ingest.engine.tasks import ChunkTask, TileTask
-from boss_ingest.errors import ConfigError, TaskError
+from boss_ingest.errors import TaskError
 from boss_ingest.plugins.loading import LoadedSource
 
 _ANY = LookupIds(0, 0, 0)
@@ -26,10 +26,7 @@ async def rehearse(
     better. Raises ConfigError when the source cannot be opened, for then none of it can be read.
     """
     async with AsyncExitStack() as stack:
-        try:
-            tries = await _open(job, loaded, options, stack, datatype=datatype, channel_type=channel_type)
-        except TaskError as error:
-            raise ConfigError(f"the source cannot be opened: {error.what}", hint=error.hint) from error
+        tries = await _open(job, loaded, options, stack, datatype=datatype, channel_type=channel_type)
         try:
             for read in tries:
                 await read()
