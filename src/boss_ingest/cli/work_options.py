@@ -10,6 +10,7 @@ import click
 from boss_ingest.cli.progress import PROGRESS
 
 if TYPE_CHECKING:
+    from boss_ingest.encode.codec import Codec
     from boss_ingest.engine.options import Options
 
 _UNITS = {
@@ -38,6 +39,16 @@ def byte_size(text: str) -> int:
     return number_bytes
 
 
+def blosc_codec(text: str) -> Codec:
+    """A codec as Codec.parse reads it."""
+    from boss_ingest.encode.codec import Codec
+
+    try:
+        return Codec.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; write for example zstd:3:bit") from None
+
+
 _OPTIONS = [
     click.option("--concurrency", type=click.IntRange(1, 1024), help="Most PUTs in flight  [default: 64]"),
     click.option(
@@ -60,6 +71,13 @@ _OPTIONS = [
         type=click.FloatRange(0.1),
         metavar="SECONDS",
         help="Longest read of one tile or chunk  [default: 100]",
+    ),
+    click.option(
+        "--codec",
+        type=blosc_codec,
+        metavar="NAME[:LEVEL[:SHUFFLE]]",
+        help="How blosc packs cuboids: blosclz, lz4, lz4hc, zlib or zstd, 0 to 9, none, byte or bit"
+        "  [default: lz4:5:byte for images, zstd:1:none for labels]",
     ),
     click.option(
         "--include-outside",
@@ -102,6 +120,7 @@ def take_options(given: dict[str, Any]) -> Options:
         "workers": given.pop("workers"),
         "attempts": given.pop("attempts"),
         "read_timeout_s": given.pop("read_timeout"),
+        "codec": given.pop("codec"),
         "include_outside": given.pop("include_outside"),
         "manual_complete": given.pop("manual_complete"),
     }

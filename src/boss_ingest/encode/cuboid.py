@@ -1,18 +1,4 @@
-"""Chunks to cuboids, cuboids to blosc-1 buffers (docs/protocol.md, "Cuboid objects").
-
-The codec follows the content. Measured on one x86 core (c-blosc 1.21.7, one thread), a cuboid of
-16 × 512 × 512, compressing:
-
-    images   8-bit TEM (vnc-stack2)        lz4 5 byte-shuffle    9100 MB/s  ratio 1.00
-                                           zstd 1                 960 MB/s  ratio 1.02
-             16-bit TEM (same, 4 bits of   lz4 5 byte-shuffle    1010 MB/s  ratio 1.10
-             noise added below)            zstd 1 no shuffle      820 MB/s  ratio 1.19
-    labels   uint64, 300 synthetic cells   zstd 1 no shuffle     1420 MB/s  ratio 65
-                                           lz4 5 byte-shuffle    1350 MB/s  ratio 8
-                                           blosclz 9 byte-shuffle 1330 MB/s  ratio 13
-
-Every codec here is in c-blosc 1.11.2, which the Boss reads with; blosc-2 frames it cannot read.
-"""
+"""Chunks to cuboids, cuboids to blosc-1 buffers (docs/protocol.md, "Cuboid objects")."""
 
 from __future__ import annotations
 
@@ -31,9 +17,11 @@ from boss_ingest.errors import SourceError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from boss_ingest.encode.codec import Codec
     from boss_ingest.encode.conversion import Conversion
 
 _HEADER_BYTES = 16
+_SHUFFLES = {"none": blosc.NOSHUFFLE, "byte": blosc.SHUFFLE, "bit": blosc.BITSHUFFLE}
 
 blosc.set_releasegil(True)
 blosc.set_nthreads(1)
@@ -104,16 +92,16 @@ def cut(chunk_zyx: NDArray[Any], offset_zyx: tuple[int, int, int]) -> NDArray[An
     return cuboid
 
 
-def compress(cuboid: NDArray[Any], *, channel_type: str) -> bytes:
-    """One blosc-1 buffer of a C-contiguous array, little endian; `channel_type` is "image" or "annotation".
-
-    Releases the GIL while it works.
-    """
+def compress(cuboid: NDArray[Any], codec: Codec) -> bytes:
+    """One blosc-1 buffer of an array in C order, little endian. Releases the GIL while it works."""
     cuboid = np.ascontiguousarray(cuboid, cuboid.dtype.newbyteorder("<"))
-    labels = channel_type == "annotation" or cuboid.dtype.itemsize == 8
-    cname, level, shuffle = ("zstd", 1, blosc.NOSHUFFLE) if labels else ("lz4", 5, blosc.SHUFFLE)
     packed: bytes = blosc.compress_ptr(
-        cuboid.ctypes.data, cuboid.size, cuboid.itemsize, clevel=level, shuffle=shuffle, cname=cname
+        cuboid.ctypes.data,
+        cuboid.size,
+        cuboid.itemsize,
+        clevel=codec.level,
+        shuffle=_SHUFFLES[codec.shuffle],
+        cname=codec.name,
     )
     return packed
 

@@ -6,7 +6,10 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
+import numpy as np
+
 from boss_ingest.config.job_file import JobFile
+from boss_ingest.encode.codec import codec_for
 from boss_ingest.encode.conversion import Conversion
 from boss_ingest.encode.pool import WorkerPool
 from boss_ingest.engine import worker
@@ -76,7 +79,8 @@ async def open_chunks(
     """The chunks of a job, as the channel's datatype; closed with `stack`. Raises ConfigError."""
     size = job.ingest_job.chunk_size
     assert size is not None
-    form = ChunkForm((size.z, size.y, size.x), datatype, channel_type, _padding(job), _conversion(job))
+    codec = options.codec or codec_for(channel_type, itemsize_bytes=np.dtype(datatype).itemsize)
+    form = ChunkForm((size.z, size.y, size.x), datatype, codec, _padding(job), _conversion(job))
     source: ChunkSource
     if loaded.reader is None:
         source = PluginChunks(form, await stack.enter_async_context(_pool(job, loaded, options)))

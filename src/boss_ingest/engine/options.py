@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+from boss_ingest.encode.codec import Codec
+
 GIB = 1 << 30
 
 
@@ -42,6 +44,7 @@ class Options:
     give_up_s: float = 900.0  # without any success, before exit 7
     verify_timeout_s: float = 6 * 3600.0
     hopeless_after: int = 100  # failed tasks with none stored, before we stop trying
+    codec: Codec | None = None  # of cuboids; None: what fits the channel
     include_outside: bool = False  # also store cuboids wholly outside the extent
     manual_complete: bool = False
 

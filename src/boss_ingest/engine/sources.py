@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from boss_ingest.encode.codec import Codec
 from boss_ingest.encode.conversion import Conversion
 from boss_ingest.encode.cuboid import ChunkSpec, check_chunk, compress, cut
 from boss_ingest.encode.pool import WorkerPool
@@ -43,11 +44,11 @@ class TileForm:
 
 @dataclass(frozen=True, slots=True)
 class ChunkForm:
-    """What every chunk of the job must be: nominal shape, channel dtype and type, padding wanted."""
+    """What every chunk of the job must be: nominal shape, channel dtype, how it is packed, padding wanted."""
 
     shape_zyx: _ZYX
     dtype: str
-    channel_type: str
+    codec: Codec
     pad: bool
     convert: Conversion | None = None
 
@@ -139,14 +140,14 @@ class ArrayChunk:
     def __init__(
         self,
         array_zyx: NDArray[np.generic],
-        channel_type: str,
+        codec: Codec,
         threads: ThreadPoolExecutor | None = None,
         *,
         made_up: str = "",
         converted: bool = False,
     ) -> None:
         self._array_zyx = array_zyx
-        self._channel_type = channel_type
+        self._codec = codec
         self._threads = threads
         self.made_up = made_up
         self.converted = converted
@@ -158,7 +159,7 @@ class ArrayChunk:
             return await loop.run_in_executor(self._threads, self._compress, cuboid)
 
     def _compress(self, cuboid: Cuboid) -> bytes:
-        return compress(cut(self._array_zyx, cuboid.offset_zyx), channel_type=self._channel_type)
+        return compress(cut(self._array_zyx, cuboid.offset_zyx), self._codec)
 
 
 class LeftOutChunk:
@@ -195,9 +196,7 @@ class ReaderChunks:
         _check_kind(array, np.ndarray, name=name, due="an array (z, y, x)")
         with _memory_for(name):
             checked = await asyncio.to_thread(check_chunk, array, self._form.spec(task), name=name)
-        return ArrayChunk(
-            checked.array_zyx, self._form.channel_type, self._threads, converted=checked.converted
-        )
+        return ArrayChunk(checked.array_zyx, self._form.codec, self._threads, converted=checked.converted)
 
 
 class _FinishedChunk:
@@ -225,7 +224,7 @@ class PluginChunks:
         offsets_zyx = [cuboid.offset_zyx for cuboid in task.cuboids]
         with _memory_for("chunk x={} y={} z={}".format(*index_xyz)):
             bodies, converted = await self._pool.call(
-                worker.read_chunk, index_xyz, self._form.spec(task), offsets_zyx, self._form.channel_type
+                worker.read_chunk, index_xyz, self._form.spec(task), offsets_zyx, self._form.codec
             )
         return _FinishedChunk(task.cuboids, bodies, converted=converted)
 

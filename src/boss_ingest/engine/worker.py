@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from boss_ingest.encode.codec import Codec
 from boss_ingest.encode.cuboid import ChunkSpec, check_chunk, compress, cut
 from boss_ingest.encode.tile_image import TileImage, TileSpec, fit, inspect
 from boss_ingest.plugins.classic import ClassicChunks, ClassicTiles
@@ -56,7 +57,7 @@ def read_tile(index: TileIndex, spec: TileSpec) -> TileImage:
 
 
 def read_chunk(
-    index_xyz: tuple[int, int, int], spec: ChunkSpec, offsets_zyx: list[_ZYX], channel_type: str
+    index_xyz: tuple[int, int, int], spec: ChunkSpec, offsets_zyx: list[_ZYX], codec: Codec
 ) -> tuple[list[bytes], bool]:
     """The finished cuboids of a chunk in the order of their offsets, and whether values were converted.
 
@@ -67,4 +68,4 @@ def read_chunk(
     name = path or "chunk x={} y={} z={}".format(*index_xyz)
     chunk = check_chunk(array, spec, name=name)
     cuboids = (cut(chunk.array_zyx, offset_zyx) for offset_zyx in offsets_zyx)
-    return [compress(cuboid, channel_type=channel_type) for cuboid in cuboids], chunk.converted
+    return [compress(cuboid, codec) for cuboid in cuboids], chunk.converted

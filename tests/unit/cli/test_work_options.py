@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from boss_ingest.cli.work_options import byte_size, take_options, work_options
+from boss_ingest.encode.codec import FOR_IMAGES, FOR_LABELS, Codec
 from boss_ingest.engine.options import Options
 
 
@@ -55,7 +56,7 @@ def test_what_is_not_given_is_the_engines_default() -> None:
 def test_every_option_reaches_the_engine() -> None:
     options = parse(
         *("--concurrency", "7", "--memory", "1G", "-p", "2", "--attempts", "5", "--read-timeout", "9"),
-        *("--include-outside", "--manual-complete"),
+        *("--codec", "zstd:3:bit", "--include-outside", "--manual-complete"),
     )
     assert options == Options(
         concurrency=7,
@@ -63,6 +64,7 @@ def test_every_option_reaches_the_engine() -> None:
         workers=2,
         attempts=5,
         read_timeout_s=9.0,
+        codec=Codec("zstd", 3, "bit"),
         include_outside=True,
         manual_complete=True,
     )
@@ -78,3 +80,5 @@ def test_the_defaults_that_help_shows_are_the_defaults() -> None:
     options = Options()
     for default in (options.concurrency, options.attempts, int(options.read_timeout_s)):
         assert f"[default: {default}]" in shown
+    for codec in (FOR_IMAGES, FOR_LABELS):
+        assert f"{codec.name}:{codec.level}:{codec.shuffle}" in shown

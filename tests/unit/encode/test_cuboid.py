@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boss_ingest.encode.codec import FOR_IMAGES, FOR_LABELS, Codec, codec_for
 from boss_ingest.encode.cuboid import ChunkSpec, check_chunk, compress, cut, decompress
 from boss_ingest.errors import SourceError
 
@@ -32,19 +33,21 @@ VECTORS = [
 ]
 
 
-@pytest.mark.parametrize("channel_type", ["image", "annotation"])
+@pytest.mark.parametrize(
+    "codec", [FOR_IMAGES, FOR_LABELS, Codec("blosclz", 9), Codec("zlib", 0, "bit")], ids=str
+)
 @pytest.mark.parametrize(("dtype", "offset_zyx", "sha256"), VECTORS)
-def test_a_cuboid_unpacks_to_the_reference_bytes(dtype, offset_zyx, sha256, channel_type):
-    buffer = compress(cut(VOLUMES[dtype], offset_zyx), channel_type=channel_type)
+def test_a_cuboid_unpacks_to_the_reference_bytes(dtype, offset_zyx, sha256, codec):
+    buffer = compress(cut(VOLUMES[dtype], offset_zyx), codec)
     assert hashlib.sha256(blosc.decompress(buffer)).hexdigest() == sha256
 
 
 def test_a_cuboid_of_a_transposed_or_big_endian_chunk_unpacks_to_the_same_bytes():
-    expected = blosc.decompress(compress(cut(VOLUMES["uint16"], (0, 0, 0)), channel_type="image"))
+    expected = blosc.decompress(compress(cut(VOLUMES["uint16"], (0, 0, 0)), FOR_IMAGES))
     fortran = np.asfortranarray(VOLUMES["uint16"])
     foreign = VOLUMES["uint16"].astype(">u2")
     for chunk in (fortran, foreign):
-        assert blosc.decompress(compress(cut(chunk, (0, 0, 0)), channel_type="image")) == expected
+        assert blosc.decompress(compress(cut(chunk, (0, 0, 0)), FOR_IMAGES)) == expected
 
 
 @pytest.mark.parametrize(
@@ -52,7 +55,8 @@ def test_a_cuboid_of_a_transposed_or_big_endian_chunk_unpacks_to_the_same_bytes(
     [("uint8", "image", 1), ("uint16", "image", 1), ("uint8", "annotation", 4), ("uint64", "image", 4)],
 )
 def test_the_buffer_is_blosc_1_with_the_codec_of_its_content(dtype, channel_type, codec):
-    buffer = compress(cut(VOLUMES[dtype], (0, 0, 0)), channel_type=channel_type)
+    itemsize_bytes = np.dtype(dtype).itemsize
+    buffer = compress(cut(VOLUMES[dtype], (0, 0, 0)), codec_for(channel_type, itemsize_bytes=itemsize_bytes))
     assert buffer[0] == 2  # the format of c-blosc 1
     assert buffer[2] >> 5 == codec  # 1: lz4, 4: zstd
     assert buffer[3] == np.dtype(dtype).itemsize
@@ -75,13 +79,13 @@ def test_cut_keeps_every_voxel_and_adds_only_zeros(shape, offset):
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b[:10], lambda b: b"", lambda b: b + b"x"])
 def test_a_buffer_of_another_length_is_refused(damage):
-    buffer = compress(cut(VOLUMES["uint8"], (0, 0, 0)), channel_type="image")
+    buffer = compress(cut(VOLUMES["uint8"], (0, 0, 0)), FOR_IMAGES)
     with pytest.raises(ValueError, match="blosc buffer"):
         decompress(damage(buffer), dtype="uint8", shape=(16, 512, 512))
 
 
 def test_a_buffer_of_another_type_or_with_garbage_inside_is_refused():
-    buffer = compress(cut(VOLUMES["uint64"], (0, 0, 0)), channel_type="annotation")
+    buffer = compress(cut(VOLUMES["uint64"], (0, 0, 0)), FOR_LABELS)
     with pytest.raises(ValueError, match="unpacked"):
         decompress(buffer, dtype="uint16", shape=(16, 512, 512))
     garbage = buffer[:16] + b"\xff" * (len(buffer) - 16)
@@ -98,7 +102,7 @@ def test_compression_from_many_threads_gives_each_its_own_cuboid():
 
     def work(n):
         for _ in range(3):
-            results[n] = compress(cuboids[n], channel_type="image")
+            results[n] = compress(cuboids[n], FOR_IMAGES)
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
     for thread in threads:

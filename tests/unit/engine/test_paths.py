@@ -13,6 +13,7 @@ from boss_ingest.aws.bucket import Stored
 from boss_ingest.aws.queue import Lease
 from boss_ingest.boss.keys import ChunkKey, CuboidKey, LookupIds, TileKey, morton
 from boss_ingest.config.extent import Extent, Span
+from boss_ingest.encode.codec import FOR_IMAGES
 from boss_ingest.encode.cuboid import compress, decompress
 from boss_ingest.encode.tile_image import TileImage
 from boss_ingest.engine.events import Event, Substituted
@@ -91,7 +92,7 @@ class Bench:
             converted = False
 
             async def body(self, cuboid: Cuboid) -> bytes:
-                return compress(cuboid_of(cuboid), channel_type="image")
+                return compress(cuboid_of(cuboid), FOR_IMAGES)
 
         class Source:
             async def read(self, task: ChunkTask) -> Whole:
