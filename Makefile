@@ -4,10 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 PEERS := .venv-peers
 PARITY := .venv-parity
+TOOLS := .venv-tools
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test examples parity parity-environment bench-reading lint types unit peers clean
+.PHONY: help demo test examples parity parity-environment bench-reading fuzz lock audit lint types unit peers clean
 
 help:
 	@echo "make demo      a small volume through a local Boss and back, every voxel compared"
@@ -15,6 +16,8 @@ help:
 	@echo "make examples  every job file of examples/, on data it makes, every voxel compared"
 	@echo "make parity    our plugins beside those of boss-ingest 0.12.0, on the same data"
 	@echo "make bench-reading  seconds and bytes read, beside boss-ingest 0.12.0"
+	@echo "make fuzz      what strangers may send, many more times than in make test: make fuzz EXAMPLES=20000"
+	@echo "make lock      pin what the tests need anew (requirements/dev.txt); make audit asks for known holes"
 	@echo "make clean     remove what the two made"
 
 $(VENV)/python:
@@ -29,10 +32,25 @@ $(VENV)/demo-installed: $(VENV)/python pyproject.toml
 	@$(PIP) install --editable '.[zarr,local]'
 	@touch $@
 
-$(VENV)/dev-installed: $(VENV)/python pyproject.toml
+# Every package at the version, and with the hash, that requirements/dev.txt pins; `make lock` renews it.
+$(VENV)/dev-installed: $(VENV)/python pyproject.toml requirements/dev.txt
 	@echo "installing boss-ingest and what its tests need into $(VENV) …"
-	@$(PIP) install --editable '.[dev]'
+	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/demo-installed
+
+$(TOOLS)/installed:
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip --disable-pip-version-check --quiet install uv pip-audit
+	@touch $@
+
+# Keeps the pins that still fit; `make lock UPGRADE=--upgrade` takes the newest.
+lock: $(TOOLS)/installed
+	$(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE) \
+	  --custom-compile-command 'make lock' --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
+
+audit: $(TOOLS)/installed
+	$(TOOLS)/bin/pip-audit --disable-pip --require-hashes --requirement requirements/dev.txt
 
 # The published original and the intern package, in an environment of their own: the tests run them
 # against the local Boss as clients that are not ours.
@@ -78,5 +96,9 @@ unit: $(VENV)/dev-installed $(PEERS)/installed
 
 test: lint types unit
 
+EXAMPLES ?= 5000
+fuzz: $(VENV)/dev-installed
+	BOSS_INGEST_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -n 2 --timeout 3600 tests/fuzz
+
 clean:
-	rm -rf $(VENV) $(PEERS) $(PARITY) demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(PARITY) $(TOOLS) demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis
