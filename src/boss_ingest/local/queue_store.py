@@ -7,6 +7,7 @@ the part of the index that lies in the future (docs/protocol.md, "Queues").
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections import deque
@@ -59,7 +60,8 @@ class Depth:
 class Queue:
     """One standard queue. Not thread safe: all calls come from the event loop's thread.
 
-    `name` and `visibility_s` are its attributes; `duplicate_rate` of its deliveries happen twice.
+    `name` and `visibility_s` are its attributes; `duplicate_rate` of its deliveries happen twice. No
+    receiver keeps a message longer than `longest_visibility_s`, whatever it asks for.
     """
 
     def __init__(
@@ -69,11 +71,13 @@ class Queue:
         name: str,
         secret: bytes,
         visibility_s: float,
+        longest_visibility_s: float = math.inf,
         duplicate_rate: float = 0.0,
         seed: int = 0,
     ) -> None:
         self.name = name
         self.visibility_s = visibility_s
+        self._longest_visibility_s = longest_visibility_s
         self.created_at = time.time()
         self.filling = 0  # messages written so far by someone who fills the queue from outside
         self._path = path
@@ -106,7 +110,9 @@ class Queue:
         """Up to `most` messages; waits up to `wait_s` for the first. Raises QueueGone."""
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_s
-        hidden_s = self.visibility_s if visibility_s is None else visibility_s
+        hidden_s = min(
+            self.visibility_s if visibility_s is None else visibility_s, self._longest_visibility_s
+        )
         while True:
             self._check()
             now = time.time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -102,13 +103,14 @@ class Queues:
             queue.close()
 
     def _queue(self, name: str, secret: bytes, visibility_s: float) -> Queue:
-        rate = self._settings.duplicate_rate if name.startswith(f"{DOMAIN}-upload-") else 0.0
+        upload = name.startswith(f"{DOMAIN}-upload-")
         return Queue(
             self._directory / f"{name}.sqlite",
             name=name,
             secret=secret,
             visibility_s=visibility_s,
-            duplicate_rate=rate,
+            longest_visibility_s=self._settings.longest_visibility_s if upload else math.inf,
+            duplicate_rate=self._settings.duplicate_rate if upload else 0.0,
             seed=self._settings.seed,
         )
 

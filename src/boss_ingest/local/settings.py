@@ -40,6 +40,7 @@ class Settings:
     populate_fails: bool = False  # the queue is never filled; join answers 400/9001
     quiet_period_s: float = 0.5  # WAIT_ON_QUEUES; 180 on a real Boss
     visibility_s: float = 120.0  # of the upload queue
+    longest_visibility_s: float = 43200.0  # caps what a client asks for; a real one grants up to 12 hours
     index_visibility_s: float = 720.0  # of the tile index queue
     ingest_visibility_s: float = 530.0  # of the ingest queue, which is not reachable from outside
     credential_delay_s: float = 0.0  # new keys are unknown to SQS and S3 for so long

@@ -41,6 +41,15 @@ async def test_a_message_comes_back_when_its_visibility_times_out(queue: Queue) 
     assert again.receipt != first.receipt
 
 
+async def test_no_receiver_keeps_a_message_longer_than_the_queue_allows(tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "c.sqlite", name="c", secret=b"s", visibility_s=60.0, longest_visibility_s=0.05)
+    queue.send(["a"])
+    (first,) = await queue.receive(1, wait_s=0, visibility_s=170.0)
+    (again,) = await queue.receive(1, wait_s=10)
+    assert (again.message_id, again.deliveries) == (first.message_id, 2)
+    queue.close()
+
+
 async def test_a_deleted_message_never_comes_back(queue: Queue) -> None:
     queue.send(["a"])
     (first,) = await queue.receive(1, wait_s=0, visibility_s=0)
