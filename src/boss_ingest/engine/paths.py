@@ -34,6 +34,7 @@ class JobFacts:
     extent: Extent
     ids: LookupIds | None
     parameters: Mapping[str, Any]
+    resolution: int = 0
 
 
 class TaskPath(Protocol):
@@ -73,7 +74,14 @@ class TilePath:
     async def store(self, lease: Lease) -> None:
         """Do all that the message asks for. Raises TaskError or ServiceError, and may be called again."""
         facts = self._facts
-        task = parse_tile_task(lease, extent=facts.extent, tile_yx=self._tile_yx, ids=facts.ids)
+        task = parse_tile_task(
+            lease,
+            extent=facts.extent,
+            tile_yx=self._tile_yx,
+            ids=facts.ids,
+            resolution=facts.resolution,
+            job_id=facts.job_id,
+        )
         tile = await self._source.read(task)
         message = compact(
             {
@@ -132,6 +140,8 @@ class ChunkPath:
             chunk_zyx=self._chunk_zyx,
             ids=facts.ids,
             include_outside=self._include_outside,
+            resolution=facts.resolution,
+            job_id=facts.job_id,
         )
         long_form = compact({
             "ingest_job": facts.job_id, "chunk_key": task.key, "parameters": facts.parameters

@@ -1,12 +1,14 @@
 """Queue messages as tasks: what one message of the upload queue asks for, checked against the job.
 
-Messages are untrusted: whatever does not decode, belongs to another channel or lies outside the extent
-is a MessageError and harms only itself (docs/protocol.md, "Tasks").
+Messages are untrusted: whatever does not decode, belongs to another job or channel or lies outside the extent
+is a MessageError and harms only itself (docs/protocol.md, "Tasks"). Keys go into URLs as they are, so each
+must be letter for letter what its fields amount to.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,8 @@ from boss_ingest.config.extent import Extent
 from boss_ingest.errors import MessageError
 
 _ZYX = tuple[int, int, int]
+_Key = TileKey | ChunkKey | CuboidKey
+_LONGEST_SAID = 300  # characters of a message that are repeated to a person
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +63,15 @@ class ChunkTask:
 
 
 def parse_tile_task(
-    lease: Lease, *, extent: Extent, tile_yx: tuple[int, int], ids: LookupIds | None
+    lease: Lease,
+    *,
+    extent: Extent,
+    tile_yx: tuple[int, int],
+    ids: LookupIds | None,
+    resolution: int | None = None,
+    job_id: int | None = None,
 ) -> TileTask:
-    """What a message of a tile job asks for. Raises MessageError."""
+    """What a message of a tile job asks for; what is None is not compared. Raises MessageError."""
     message = _decode(lease)
     key, chunk_key = _text(message, "tile_key", lease), _text(message, "chunk_key", lease)
     try:
@@ -69,7 +79,9 @@ def parse_tile_task(
         chunk = ChunkKey.decode(chunk_key)
     except ValueError as error:
         raise _senseless(lease, f"its key does not decode: {error}") from error
-    _check_ids(lease, index.ids, chunk.ids, expected=ids)
+    _check_own(lease, message, [(key, index), (chunk_key, chunk)], ids, resolution, job_id)
+    if (index.x, index.y, index.t) != (chunk.x, chunk.y, chunk.t):
+        raise _senseless(lease, f"its tile {key} is not in its chunk {chunk_key}")
     start_y, start_x = index.y * tile_yx[0], index.x * tile_yx[1]
     inside = (
         start_x < extent.x.stop and start_x + tile_yx[1] > extent.x.start
@@ -84,9 +96,16 @@ def parse_tile_task(
 
 
 def parse_chunk_task(
-    lease: Lease, *, extent: Extent, chunk_zyx: _ZYX, ids: LookupIds | None, include_outside: bool
+    lease: Lease,
+    *,
+    extent: Extent,
+    chunk_zyx: _ZYX,
+    ids: LookupIds | None,
+    include_outside: bool,
+    resolution: int | None = None,
+    job_id: int | None = None,
 ) -> ChunkTask:
-    """What a message of a volumetric job asks for. Raises MessageError.
+    """What a message of a volumetric job asks for; what is None is not compared. Raises MessageError.
 
     The origin comes from the first cuboid's key, which is right for any start of the extent, not from
     the chunk's index, which is not (docs/protocol.md, "Tasks").
@@ -105,7 +124,12 @@ def parse_chunk_task(
         raise _senseless(lease, f"its cuboids do not decode: {error!r}") from error
     if len(corners) != 1:
         raise _senseless(lease, f"its {len(listed)} cuboids do not belong to one chunk")
-    _check_ids(lease, index.ids, *(key.ids for key in keys), expected=ids)
+    if len(set(keys)) < len(keys):
+        raise _senseless(lease, f"of its {len(listed)} cuboids some are the same")
+    named: list[tuple[str, _Key]] = [(c.key, read) for c, read in zip(listed, keys, strict=True)]
+    _check_own(lease, message, [(key, index), *named], ids, resolution, job_id)
+    if index.t or any(each.t for each in keys):
+        raise _senseless(lease, "it is for another time sample than 0")
     if any(not 0 <= o < size for c in listed for o, size in zip(c.offset_zyx, chunk_zyx, strict=True)):
         raise _senseless(lease, f"a cuboid lies outside a chunk of {_shape(chunk_zyx)} (z, y, x)")
 
@@ -130,12 +154,17 @@ def parse_chunk_task(
 
 
 def key_of(lease: Lease) -> str:
-    """What to call the task of any message, however broken: its key, or else the start of its text."""
+    """What to call the task of any message, however broken: its key, or else the start of its text.
+
+    Of printable characters, so that no message can play tricks on a terminal.
+    """
     try:
         message = _decode(lease)
     except MessageError:
-        return lease.body[:80]
-    return str(message.get("tile_key") or message.get("chunk_key") or lease.body[:80])
+        message = {}
+    keys = message.get("tile_key"), message.get("chunk_key")
+    found = next((key for key in keys if key and isinstance(key, str)), lease.body[:80])
+    return _plain(found, _LONGEST_SAID)
 
 
 def _decode(lease: Lease) -> dict[str, Any]:
@@ -172,10 +201,26 @@ def _touches(key: CuboidKey, extent: Extent) -> bool:
     )
 
 
-def _check_ids(lease: Lease, *found: LookupIds, expected: LookupIds | None) -> None:
-    for ids in found:
-        if expected is not None and ids != expected:
-            raise _senseless(lease, f"it is for channel {ids}, this job is for {expected}")
+def _check_own(
+    lease: Lease,
+    message: dict[str, Any],
+    keys: Sequence[tuple[str, _Key]],
+    ids: LookupIds | None,
+    resolution: int | None,
+    job_id: int | None,
+) -> None:
+    """That the message is this job's, and its keys are written as the Boss writes them."""
+    if job_id is not None and message.get("job_id", job_id) != job_id:
+        raise _senseless(lease, f"it is of job {message['job_id']!r}, this is job {job_id}")
+    for key, read in keys:
+        if ids is not None and read.ids != ids:
+            raise _senseless(lease, f"it is for channel {read.ids}, this job is for {ids}")
+        if resolution is not None and read.resolution != resolution:
+            raise _senseless(
+                lease, f"it is for resolution {read.resolution}, this job is for resolution {resolution}"
+            )
+        if read.encode() != key:
+            raise _senseless(lease, f"the key {key!r} is not spelt as the Boss spells it: {read.encode()}")
 
 
 def _shape(zyx: _ZYX) -> str:
@@ -184,6 +229,11 @@ def _shape(zyx: _ZYX) -> str:
 
 def _senseless(lease: Lease, why: str) -> MessageError:
     return MessageError(
-        f"queue message {lease.message_id} cannot be a task of this job: {why}",
+        f"queue message {lease.message_id} cannot be a task of this job: {_plain(why, _LONGEST_SAID)}",
         hint="it is left in the queue; if the job file is the right one, tell whoever runs the Boss",
     )
+
+
+def _plain(text: str, longest: int) -> str:
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[: longest + 1])
+    return shown if len(text) <= longest else f"{shown[:longest]}…"

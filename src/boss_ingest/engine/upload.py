@@ -135,7 +135,9 @@ async def _chunk_path(work: Work, joined: Joined, stack: AsyncExitStack, tools: 
 def _facts(work: Work, joined: Joined) -> JobFacts:
     queues = {"upload_queue": joined.job.upload_queue, "ingest_queue": joined.job.ingest_queue}
     ids = LookupIds.parse(joined.lookup_key) if joined.lookup_key else None
-    return JobFacts(joined.job.id, work.job.ingest_job.extent, ids, {**queues, **joined.settings})
+    ingest_job = work.job.ingest_job
+    parameters = {**queues, **joined.settings}
+    return JobFacts(joined.job.id, ingest_job.extent, ids, parameters, ingest_job.resolution)
 
 
 def _cost_bytes(job: JobFile, datatype: str) -> int:

@@ -120,6 +120,55 @@ def test_a_tile_whose_key_no_bucket_takes_is_refused() -> None:
         parse_tile(lease(json.dumps(message)))
 
 
+def test_a_tile_whose_key_has_another_hash_is_refused() -> None:
+    message = json.loads(tile_message().body)
+    message["tile_key"] = "../../elsewhere" + message["tile_key"][32:]
+    with pytest.raises(MessageError, match="not spelt as the Boss spells it"):
+        parse_tile(lease(json.dumps(message)))
+
+
+@pytest.mark.parametrize(
+    ("own", "why"),
+    [({"resolution": 1}, "resolution 0, this job is for resolution 1"), ({"job_id": 8}, "of job 7")],
+)
+def test_a_message_of_another_resolution_or_job_is_refused(own: dict, why: str) -> None:
+    tile, chunk = tile_message(), chunk_message((0, 0, 0), (1024, 1024, 64), job_id=7)
+    with pytest.raises(MessageError, match=why):
+        parse_tile(lease(json.dumps(json.loads(tile.body) | {"job_id": 7})), **own)
+    with pytest.raises(MessageError, match=why):
+        parse_chunk(chunk, **own)
+
+
+def test_a_tile_that_is_not_in_its_chunk_is_refused() -> None:
+    message = json.loads(tile_message(x=1).body)
+    message["chunk_key"] = json.loads(tile_message(x=2).body)["chunk_key"]
+    with pytest.raises(MessageError, match="not in its chunk"):
+        parse_tile(lease(json.dumps(message)))
+
+
+def test_a_cuboid_listed_twice_is_refused() -> None:
+    message = json.loads(chunk_message((0, 0, 0), (1024, 1024, 64)).body)
+    message["cuboids"] = message["cuboids"][:1] * 100_000
+    with pytest.raises(MessageError, match="some are the same"):
+        parse_chunk(lease(json.dumps(message)))
+
+
+def test_a_chunk_of_another_time_sample_is_refused() -> None:
+    cuboids = [{"x": 0, "y": 0, "z": 0, "key": CuboidKey(IDS, 0, 1, 0).encode()}]
+    with pytest.raises(MessageError, match="time sample"):
+        parse_chunk(chunk_message((0, 0, 0), (1024, 1024, 64), cuboids=cuboids))
+
+
+@pytest.mark.parametrize("trick", ["\x1b[2J\x1b[1;1H", "\ud800", "\r\n", "\u202e"])
+def test_what_is_said_of_a_message_can_always_be_printed_and_is_short(trick: str) -> None:
+    message = lease(json.dumps({"tile_key": trick + "k" * 100_000, "chunk_key": "c"}))
+    with pytest.raises(MessageError) as caught:
+        parse_tile(message)
+    for said in (str(caught.value), key_of(message), key_of(lease(trick))):
+        assert len(said) < 700
+        assert said.replace("\n", "").isprintable()
+
+
 def test_a_message_nested_too_deep_to_read_harms_only_itself() -> None:
     body = "[" * 100_000
     for parse in (parse_tile, parse_chunk):
