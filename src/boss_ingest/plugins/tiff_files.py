@@ -25,6 +25,10 @@ MOST_OPEN = 16
 _MOST_KNOWN = 1 << 19
 """What is kept of the pages of one file: table entries, of some 100 bytes each."""
 
+_IN_TURN = threading.BoundedSemaphore(2)
+_TURN_S = 0.05
+"""Many small reads at once fight for the GIL, and take longer; those of a slow disk must not wait for that."""
+
 
 def tifffile() -> Any:
     """The library. Raises ConfigError when it is not installed."""
@@ -148,10 +152,14 @@ class OpenTiff:
         if not hasattr(os, "pread"):
             return b"".join(self.read(at, part_bytes) for at in range(offset, end, row_bytes))
         pread, file = os.pread, self._file.fileno()
+        in_turn = _IN_TURN.acquire(timeout=_TURN_S)
         try:
             data = b"".join([pread(file, part_bytes, at) for at in range(offset, end, row_bytes)])
         except OSError as error:
             raise unreadable(self.name, error) from error
+        finally:
+            if in_turn:
+                _IN_TURN.release()
         if len(data) < count * part_bytes:
             raise self._cut_short(end - row_bytes + part_bytes)
         return data

@@ -1,11 +1,12 @@
 """One page of a TIFF file, and how a part of it is read: its rows, or the tiles and strips that it touches.
 
-Pixels of an uncompressed page in one piece are read where they lie. Everything else is decoded by tifffile
-and imagecodecs in blocks: one tile, or a run of strips.
+Pixels of an uncompressed page in one piece are read where they lie, short rows together with those of their
+neighbours. Everything else is decoded by tifffile and imagecodecs in blocks: one tile, or a run of strips.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +23,12 @@ _BLOCK_BYTES = 4 << 20
 """What makes a block: a run of strips of at most so many rows, or the tiles in a square of that side, with at
 most so many bytes when they are decoded; one strip or tile at least."""
 
+_SHORT_BYTES = 16 << 10
+_BAND_TILES = 8
+_BANDS_AT_ONCE = 32
+"""Parts of rows as short as that cost more in calls than in bytes. Whole rows are read, once for all tiles
+beside each other, if these are at most so many and so many bands fit the cache: 16 slices, and again."""
+
 
 class File(Protocol):
     """Where the bytes come from."""
@@ -35,9 +42,9 @@ class File(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A cell of tiles or a run of strips: which segments of the page's table, and where in the page."""
+    """A cell of tiles, a run of strips or a band of rows: where in the page, and where in the file."""
 
-    segment: int  # the first of them
+    segment: int  # the first of them in the page's table; of a band, where in the file it begins
     rows: range
     columns: range
     origin_zyx: tuple[int, int, int]
@@ -132,25 +139,49 @@ class Page:
         """
         import numpy as np
 
-        _, depth, height, width, samples = self.shape
-        begin = self.direct if at is None else at
-        assert begin is not None
+        width, samples = self.shape[3:]
         pixel_bytes = samples * self.dtype.itemsize
         row_bytes = width * pixel_bytes
-        begin += (plane * depth + z) * height * row_bytes + columns.start * pixel_bytes
+        begin = self._row(rows.start, at=at, plane=plane, z=z) + columns.start * pixel_bytes
         shape = (len(rows), len(columns), samples)
-        if 11 * len(columns) >= 10 * width:  # hardly more than what is wanted
+        if self._nearly_all(columns):
             count = (len(rows) - 1) * row_bytes + len(columns) * pixel_bytes
-            data = file.read(begin + rows.start * row_bytes, count)
+            data = file.read(begin, count)
             strides = (row_bytes, pixel_bytes, self.dtype.itemsize)
             whole = np.ndarray(shape, self.dtype, data, strides=strides)
         else:
-            data = file.read_rows(
-                begin + rows.start * row_bytes, row_bytes, len(columns) * pixel_bytes, len(rows)
-            )
+            data = file.read_rows(begin, row_bytes, len(columns) * pixel_bytes, len(rows))
             whole = np.frombuffer(data, self.dtype).reshape(shape)
         pixels: NDArray[Any] = whole[:, :, sample]
-        return ~pixels if self.inverted else pixels
+        if self.inverted:
+            return ~pixels
+        return pixels if samples == 1 else pixels.copy()  # and let go of the other samples
+
+    def band(
+        self, rows: range, columns: range, *, at: int | None, plane: int, z: int, cache_bytes: int
+    ) -> Block | None:
+        """These rows of a direct page, whole, to read instead of a window; None when that is no better."""
+        width, samples = self.shape[3:]
+        itemsize = int(self.dtype.itemsize)
+        short = len(columns) * itemsize < _SHORT_BYTES and not self._nearly_all(columns)
+        few = width <= _BAND_TILES * len(columns)
+        fits = _BANDS_AT_ONCE * len(rows) * width * itemsize <= cache_bytes
+        if samples > 1 or not (short and few and fits):
+            return None
+        begin = self._row(rows.start, at=at, plane=plane, z=z)
+        return Block(begin, range(len(rows)), range(width), (z, rows.start, 0))
+
+    def _row(self, row: int, *, at: int | None, plane: int, z: int) -> int:
+        """Where in the file a row of a direct page begins."""
+        _, depth, height, width, samples = self.shape
+        begin = self.direct if at is None else at
+        assert begin is not None
+        rows = (plane * depth + z) * height + row
+        return begin + rows * width * samples * int(self.dtype.itemsize)
+
+    def _nearly_all(self, columns: range) -> bool:
+        """Whether whole rows are hardly more than what is wanted."""
+        return 11 * len(columns) >= 10 * self.shape[3]
 
     def blocks(self, rows: range, columns: range, *, plane: int, z: int) -> Iterator[Block]:
         """The blocks that a part of one image touches."""
@@ -171,11 +202,16 @@ class Page:
     def load(self, file: File, block: Block, *, sample: int, empty: str, most_bytes: int) -> NDArray[Any]:
         """The pixels (zyx) of a block, cut where the page ends. Decodes: CPU-bound, lets go of the GIL.
 
-        `empty` is what becomes of a segment that was never written: "fill" or "error". Raises SourceError; a
+        They may be read-only. `empty` is what becomes of a segment that was never written: "fill" or "error". Raises SourceError; a
         MissingSourceError for an empty one; also for one whose decoded size is above `most_bytes`.
         """
         import numpy as np
 
+        if self.direct is not None:
+            band = 1, len(block.rows), len(block.columns)
+            data = file.read(block.segment, math.prod(band) * self.dtype.itemsize)
+            there = np.frombuffer(data, self.dtype).reshape(band)
+            return ~there if self.inverted else there
         if self.segment_bytes > most_bytes:
             what = "tiles" if self.tiled else "strips"
             raise SourceError(

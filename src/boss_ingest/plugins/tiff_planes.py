@@ -58,6 +58,7 @@ class Planes:
     ) -> None:
         self._files = files
         self._cache = BlockCache(cache_bytes)
+        self._cache_bytes = cache_bytes
         self._most_block_bytes = most_block_bytes
         self._empty: Empty = empty
         self._turn = asyncio.Semaphore(_AT_ONCE)
@@ -80,7 +81,7 @@ class Planes:
 
     def window_now(self, at: Plane, rows: range, columns: range) -> NDArray[Any]:
         """The same, blocking, and keeping no block."""
-        found = self._begin(at, rows, columns, None)
+        found = self._begin(at, rows, columns, None, cache_bytes=0)
         if not isinstance(found, _Work):
             return found
         return found.join([self._load(at, found.page, block) for block in found.blocks], None)
@@ -106,13 +107,13 @@ class Planes:
         self, at: Plane, rows: range, columns: range, into: NDArray[Any] | None
     ) -> NDArray[Any]:
         async with self._turn:
-            found = await asyncio.to_thread(self._begin, at, rows, columns, into)
+            found = await asyncio.to_thread(self._begin, at, rows, columns, into, self._cache_bytes)
         if not isinstance(found, _Work):
             return found
         shared = replace(at, z=0)
         blocks = await asyncio.gather(
             *(
-                self._cache.get((shared, block.segment), partial(self._turned, at, found.page, block))
+                self._cache.get((shared, block), partial(self._turned, at, found.page, block))
                 for block in found.blocks
             )
         )
@@ -123,7 +124,7 @@ class Planes:
             return await asyncio.to_thread(self._load, at, page, block)
 
     def _begin(
-        self, at: Plane, rows: range, columns: range, into: NDArray[Any] | None
+        self, at: Plane, rows: range, columns: range, into: NDArray[Any] | None, cache_bytes: int
     ) -> NDArray[Any] | _Work:
         """The pixels when they can be read at once, else which blocks they are in."""
         with self._files.use(at.path, name=at.name) as file:
@@ -149,6 +150,9 @@ class Planes:
             if page.direct is None and begin is not None:
                 raise SourceError(f"{page.name} is not in one piece, as the file says that it is")
             if page.direct is not None:
+                band = page.band(rows, columns, at=begin, plane=at.plane, z=at.z, cache_bytes=cache_bytes)
+                if band is not None:
+                    return _Work(page, at, rows, columns, [band])
                 pixels = page.window(file, rows, columns, at=begin, plane=at.plane, z=at.z, sample=at.sample)
                 return _put(pixels, into)
         return _Work(page, at, rows, columns, list(page.blocks(rows, columns, plane=at.plane, z=at.z)))
@@ -169,18 +173,17 @@ class _Work:
     blocks: list[Block]
 
     def join(self, parts: Sequence[NDArray[Any]], into: NDArray[Any] | None) -> NDArray[Any]:
-        """The part that was asked for, out of the blocks it touches."""
+        """The part that was asked for (may be read-only), out of the blocks it touches."""
         import numpy as np
 
-        if into is None:
+        if into is None and len(parts) == 1:
             z, y, x = self.blocks[0].origin_zyx
-            if (parts[0].shape, y, x) == (
-                (1, len(self.rows), len(self.columns)),
-                self.rows.start,
-                self.columns.start,
-            ):
-                alone: NDArray[Any] = parts[0][0]
-                return alone
+            top, left = self.rows.start - y, self.columns.start - x
+            view: NDArray[Any] = parts[0][self.at.z - z]
+            view = view[top : top + len(self.rows), left : left + len(self.columns)]
+            if 2 * view.nbytes >= parts[0].nbytes:
+                return view  # keeps no more alive than a copy would take again
+        if into is None:
             into = np.empty((len(self.rows), len(self.columns)), parts[0].dtype)
         for block, pixels in zip(self.blocks, parts, strict=True):
             z, y, x = block.origin_zyx
@@ -196,6 +199,6 @@ class _Work:
 
 def _put(pixels: NDArray[Any], into: NDArray[Any] | None) -> NDArray[Any]:
     if into is None:
-        return pixels.copy()
+        return pixels
     into[...] = pixels
     return into

@@ -207,6 +207,10 @@ def bytes_read():
     return int(Path("/proc/self/io").read_text().split()[1])
 
 
+def calls():
+    return int(Path("/proc/self/io").read_text().split()[5])
+
+
 @only_linux_tells
 @pytest.mark.parametrize(
     "how",
@@ -243,6 +247,25 @@ async def test_a_tile_reads_only_its_part_of_the_file(tmp_path):
     before = bytes_read()
     await reader.read(TileIndex(5, 5, 3, 0))
     assert bytes_read() - before < 20_000
+    await reader.close()
+
+
+@only_linux_tells
+@pytest.mark.parametrize(("cache_bytes", "most_calls"), [(1 << 24, 200), (1 << 16, 16 * 256 + 200)])
+async def test_tiles_beside_each_other_share_their_rows_where_these_fit_the_cache(
+    tmp_path, cache_bytes, most_calls
+):
+    volume = np.random.default_rng(1).integers(0, 255, (4, 256, 256), np.uint16)
+    tifffile.imwrite(tmp_path / "v.tif", volume, byteorder=">", **GREY)
+    job = tiles(x=[0, 256], y=[0, 256], z=[0, 4]) | {"tile_size": {"x": 64, "y": 64, "z": 1, "t": 1}}
+    reader = await opened(TiffTileReader, tmp_path / "v.tif", job, cache_bytes=cache_bytes)
+    indices = [TileIndex(x, y, z, 0) for z in range(4) for y in range(4) for x in range(4)]
+    before, calls_before = bytes_read(), calls()
+    found = await asyncio.gather(*map(reader.read, indices))
+    assert bytes_read() - before < 1.1 * (tmp_path / "v.tif").stat().st_size
+    assert calls() - calls_before < most_calls
+    for at, tile in zip(indices, found, strict=True):
+        assert (tile == volume[at.z, 64 * at.y : 64 * at.y + 64, 64 * at.x : 64 * at.x + 64]).all()
     await reader.close()
 
 
