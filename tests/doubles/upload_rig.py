@@ -19,7 +19,7 @@ from boss_ingest.boss.keys import ChunkKey, LookupIds, TileKey
 from boss_ingest.config.extent import Extent, Span
 from boss_ingest.encode.tile_image import TileImage
 from boss_ingest.engine.budget import Room
-from boss_ingest.engine.events import Event
+from boss_ingest.engine.events import Event, SetAside
 from boss_ingest.engine.ledger import Ledger
 from boss_ingest.engine.limiter import PutLimiter
 from boss_ingest.engine.options import Options
@@ -188,7 +188,7 @@ class TileRig:
 
     @property
     def set_aside(self) -> set[int]:
-        return {slice_of(event.key) for event in self.tally.set_aside.values()}
+        return {slice_of(event.key) for event in self.of(SetAside)}
 
     def check(self) -> None:
         """The promise: nothing is acknowledged before it is stored."""

@@ -94,7 +94,7 @@ async def test_4_an_array_of_two_channels_is_refused(ground: Ground) -> None:
     run = await ingest(ground, lab_chunks("two channels"))
     assert run.exit_code == 3
     assert ground.stored_cuboids() == set()
-    assert all("2 time samples or channels" in event.error.what for event in run.tally.set_aside.values())
+    assert all("2 time samples or channels" in event.error.what for event in run.tally.set_aside.first)
 
 
 @pytest.mark.parametrize("form", ["too small", "too large"])

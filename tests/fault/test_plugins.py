@@ -58,7 +58,7 @@ async def chunks(ground: Ground, processor: str, count: int, **options: Any) -> 
 
 
 def chunks_set_aside(run: Run) -> dict[int, str]:
-    return {ChunkKey.decode(event.key).x: str(event.error) for event in run.tally.set_aside.values()}
+    return {ChunkKey.decode(event.key).x: str(event.error) for event in run.tally.set_aside.first}
 
 
 async def test_a_classic_tile_processor_can_spoil_only_its_own_tiles(ground: Ground) -> None:

@@ -179,7 +179,7 @@ async def test_one_cuboid_that_s3_refuses_keeps_its_message_while_the_others_are
     assert run.exit_code == 3
     assert {key.rsplit("&", 1)[1] for key in ground.stored_cuboids()} == {"0", "1", "4"}
     assert ground.left_in_queue(job_id) == 1
-    (event,) = run.tally.set_aside.values()
+    (event,) = run.tally.set_aside.first
     assert "&5" in event.error.what, "the key is named"
 
     ground.faults.clear()

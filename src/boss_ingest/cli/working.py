@@ -82,7 +82,7 @@ def _summarise(assignment: Assignment, tally: Tally, unit: str) -> None:
         say("; ".join(parts))
     if tally.set_aside:
         say(f"set aside: {count(len(tally.set_aside))} {unit}")
-        for event in list(tally.set_aside.values())[:10]:
+        for event in tally.set_aside.first[:10]:
             say(f"  {task_name(event.key)}: {event.error.what}")
         if len(tally.set_aside) > 10:
             say(f"  … and {count(len(tally.set_aside) - 10)} more, all in the log")

@@ -78,20 +78,58 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A task failed for the last time; it stays in the queue and the others go on."""
+    """A task failed for the last time; it stays in the queue and the others go on.
+
+    Its message is hidden for `back_s` more seconds, until its lease ends.
+    """
 
     key: str
     message_id: str
     attempts: int
     error: IngestError
+    back_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """A task that an earlier run set aside is stored now."""
+
+    key: str
+    message_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Substituted:
-    """Missing data was replaced because the job file asks for it by name."""
+    """Missing data was replaced, or `left_out`, because the job file asks for it by name."""
 
     key: str
     what: str
+    message_id: str = ""
+    left_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """Values of a tile or chunk were changed, as the job file says how."""
+
+    key: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WontFit:
+    """At the pace of all clients together the work takes `needed_s`; its tasks expire in `left_s`."""
+
+    needed_s: float
+    left_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class NotRecorded:
+    """The report cannot be written; the work goes on without."""
+
+    where: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +150,11 @@ Event = (
     | Completed
     | Retrying
     | SetAside
+    | Mended
     | Substituted
+    | Converted
+    | WontFit
+    | NotRecorded
     | Stopping
 )
 Observer = Callable[[Event], None]

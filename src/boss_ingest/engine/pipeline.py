@@ -21,6 +21,7 @@ from boss_ingest.engine.retry import Retrier, pause_s
 from boss_ingest.engine.stop import Stop
 from boss_ingest.engine.tally import Tally
 from boss_ingest.engine.tasks import key_of
+from boss_ingest.engine.wanted import LOOK_S, Wanted
 from boss_ingest.errors import Disposition, GaveUpError, IngestError, MessageError, RefusedError
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class End(enum.Enum):
     """Why the pipeline came to rest."""
 
     DRAINED = "nothing is left in the queue but what was set aside"
+    SEARCHED = "all that was looked for is settled, or not to be found; other tasks are left"
     STOPPED = "a person asked to stop"
     HOPELESS = "task after task failed and none was stored"
 
@@ -58,6 +60,7 @@ class Pipeline:
         ledger: Ledger,
         observe: events.Observer,
         stop: Stop,
+        wanted: Wanted | None = None,
     ) -> None:
         self._queue = queue
         self._path = path
@@ -69,6 +72,7 @@ class Pipeline:
         self._ledger = ledger
         self._observe = observe
         self._stop = stop
+        self._wanted = wanted or Wanted()
         self._batch = min(_BATCH, max(1, room.capacity(cost_bytes) // 8))
         self._plenty = asyncio.Event()
         self._hopeless = asyncio.Event()
@@ -95,14 +99,17 @@ class Pipeline:
         except* IngestError as errors:
             raise _gravest(errors) from None
         if drained:
-            return End.DRAINED
+            return first.result()
         return End.STOPPED if self._stop.draining.is_set() else End.HOPELESS
 
-    async def _lease_until_drained(self, group: asyncio.TaskGroup) -> None:
+    async def _lease_until_drained(self, group: asyncio.TaskGroup) -> End:
         looks = 0
         while looks < _LOOKS:
             started = await self._lease_once(group)
             looks = 0 if started or not await self._nothing_left() else looks + 1
+            if not self._in_work and not self._is_drained() and self._wanted.is_over(_now_s()):
+                return End.SEARCHED
+        return End.DRAINED
 
     async def _lease_while_plenty(self, group: asyncio.TaskGroup) -> None:
         while await self._plenty.wait():
@@ -121,7 +128,7 @@ class Pipeline:
         finally:
             self._room.leave(self._cost_bytes, tasks=self._batch - started)
         self._tally.in_work = len(self._in_work)
-        if leases:
+        if started or (leases and not self._wanted.alone):
             self._plenty.set()
         else:
             self._plenty.clear()
@@ -129,7 +136,19 @@ class Pipeline:
 
     async def _receive(self) -> list[Lease]:
         wait_s = _LATER_LOOK_S if self._others_hold else _FIRST_LOOK_S
-        return await self._queue.lease(self._batch, wait_s=wait_s, lease_s=self._options.lease_s)
+        lease_s = self._options.lease_s
+        if self._only_looks():
+            lease_s = min(LOOK_S, lease_s)
+        return await self._queue.lease(self._batch, wait_s=wait_s, lease_s=lease_s)
+
+    def _only_looks(self) -> bool:
+        """Whether what comes is most likely not to be worked on here, and should come back soon."""
+        left = self._tally.left
+        if left is None:
+            return self._wanted.alone
+        set_aside = len(self._tally.set_aside)
+        others = left - set_aside - len(self._in_work)
+        return others > len(self._wanted.left) if self._wanted.alone else others <= 0 < set_aside
 
     def _is_new(self, lease: Lease) -> bool:
         """Whether to start on it: not when set aside, nor while an earlier delivery of it is in work.
@@ -139,18 +158,23 @@ class Pipeline:
         if lease.message_id in self._in_work:
             self._newest[lease.message_id] = lease
             return False
-        return lease.message_id not in self._tally.set_aside
+        if lease.message_id in self._tally.set_aside:
+            self._tally.set_aside.hidden_until(lease.deadline_s)
+            return False
+        return not self._wanted.alone or self._wanted.takes(key_of(lease), _now_s())
+
+    def _is_drained(self) -> bool:
+        """Whether the queue held nothing but what was set aside here when it was last asked."""
+        return (self._tally.left or 0) <= len(self._tally.set_aside)
 
     async def _nothing_left(self) -> bool:
         await self._ask_depth()
-        set_aside = len(self._tally.set_aside)
-        left = self._tally.left or 0
-        if self._in_work or left <= set_aside:
+        if self._in_work or self._is_drained():
             self._others_hold = False
             return not self._in_work
         if not self._others_hold:
             self._others_hold = True
-            self._observe(events.WaitingForOthers(left - set_aside))
+            self._observe(events.WaitingForOthers((self._tally.left or 0) - len(self._tally.set_aside)))
         return False
 
     async def _ask_depth(self) -> None:
@@ -200,6 +224,8 @@ class Pipeline:
             else:
                 self._ledger.done(lease.message_id)
                 self._tally.stored += 1
+                if self._wanted.left and self._wanted.settle(key_of(lease), stored=True):
+                    self._observe(events.Mended(key_of(lease), lease.message_id))
                 return True
 
     def _is_final(self, error: IngestError, tries: int) -> bool:
@@ -208,8 +234,13 @@ class Pipeline:
         return tries >= (_RELEASES if error.disposition is Disposition.RETRY else self._options.attempts)
 
     def _set_aside(self, lease: Lease, error: IngestError, tries: int) -> None:
-        event = events.SetAside(key_of(lease), lease.message_id, tries, error)
-        self._tally.set_aside[lease.message_id] = event
+        lease = self._newest.get(lease.message_id, lease)
+        event = events.SetAside(
+            key_of(lease), lease.message_id, tries, error, max(0.0, lease.deadline_s - _now_s())
+        )
+        self._wanted.settle(event.key, stored=False)
+        self._tally.set_aside.add(event)
+        self._tally.set_aside.hidden_until(lease.deadline_s)
         self._observe(event)
         if self._tally.stored == 0 and len(self._tally.set_aside) >= self._options.hopeless_after:
             self._hopeless.set()
@@ -238,6 +269,10 @@ class Pipeline:
             )
         finally:
             _cancel([drop, finish, *self._in_work.values()])
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _any_of(*happenings: asyncio.Event) -> None:

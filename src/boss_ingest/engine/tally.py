@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from boss_ingest.engine.events import SetAside
+from boss_ingest.engine.aside import Aside
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class Tally:
     redelivered: int = 0  # messages that came again after their task was done here
     retries: int = 0
     in_work: int = 0
-    set_aside: dict[str, SetAside] = field(default_factory=dict)  # by message id
+    set_aside: Aside = field(default_factory=Aside)
     started_s: float = field(default_factory=time.monotonic)
 
     @property

@@ -7,13 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boss_ingest.cli.pace import Pace, done_by_all
+from boss_ingest.engine.aside import Aside
 from boss_ingest.engine.events import SetAside
 from boss_ingest.engine.tally import Tally
 from boss_ingest.errors import SourceError
 
 
-def aside(number: int) -> dict[str, SetAside]:
-    return {str(n): SetAside(str(n), str(n), 1, SourceError("gone")) for n in range(number)}
+def aside(number: int) -> Aside:
+    some = Aside()
+    for n in range(number):
+        some.add(SetAside(str(n), str(n), 1, SourceError("gone")))
+    return some
 
 
 @given(

@@ -26,7 +26,7 @@ async def test_what_was_set_aside_is_in_the_queue_unless_the_job_is_complete(
     """Another client may have done it: the Boss completes no job with tasks in its queue."""
 
     async def ingest(work: Work, boss: object, job_id: int, **_: object) -> Outcome:
-        work.tally.set_aside["m"] = SetAside("key", "m", 3, SourceError("a.png is not there"))
+        work.tally.set_aside.add(SetAside("key", "m", 3, SourceError("a.png is not there")))
         return Outcome(job_id, code, "")
 
     monkeypatch.setattr(life, "ingest", ingest)
