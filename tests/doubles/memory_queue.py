@@ -123,10 +123,13 @@ class MemoryQueue:
     def _end_leases(self) -> None:
         """What was leased and neither acknowledged nor leased again in time is there for anyone once more."""
         now_s = self._now_s()
-        while self._leased and (self._leased[0][0] <= now_s or self._is_settled(self._leased[0])):
+        while self._leased and self._leased[0][0] <= now_s:
             _, number, _ = ended = heapq.heappop(self._leased)
             if not self._is_settled(ended):
                 heapq.heappush(self._visible, number)
+        if len(self._leased) > 2 * len(self._messages) + 100:
+            self._leased = [leased for leased in self._leased if not self._is_settled(leased)]
+            heapq.heapify(self._leased)
 
     def _is_settled(self, leased: tuple[float, int, str]) -> bool:
         message = self._messages.get(leased[1])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
-_REMEMBERED = 50_000  # redelivery happens within minutes; older ids need not be kept
+_REMEMBERED = 50_000  # at least so many are known to be done; a forgotten one is stored again, to no harm
 
 
 class Ledger:
@@ -13,7 +11,8 @@ class Ledger:
     def __init__(self) -> None:
         self._tries: dict[str, int] = {}
         self._let_go: dict[str, int] = {}
-        self._done: OrderedDict[str, None] = OrderedDict()
+        self._done: set[str] = set()
+        self._done_before: set[str] = set()
 
     def failed(self, message_id: str) -> int:
         """Count one more try that failed by the task's own fault; returns how many there were."""
@@ -29,10 +28,10 @@ class Ledger:
         """Everything this message asks for is stored."""
         self._tries.pop(message_id, None)
         self._let_go.pop(message_id, None)
-        self._done[message_id] = None
-        while len(self._done) > _REMEMBERED:
-            self._done.popitem(last=False)
+        self._done.add(message_id)
+        if len(self._done) >= _REMEMBERED:
+            self._done, self._done_before = set(), self._done
 
     def is_done(self, message_id: str) -> bool:
         """Whether a message that came again only needs to be acknowledged."""
-        return message_id in self._done
+        return message_id in self._done or message_id in self._done_before
