@@ -27,8 +27,9 @@ MAY_IMPORT = {
     "testing": {"plugins", "errors"},
 }
 ONLY_IN = {
-    "botocore": {"aws"},
-    "aiobotocore": {"aws"},
+    "botocore": set(),
+    "aiobotocore": set(),
+    "awscrt": {"aws", "local"},
     "click": {"cli"},
     "rich": {"cli"},
     "tensorstore": {"plugins"},
@@ -73,7 +74,7 @@ def test_a_file_is_small_and_says_what_it_is_for(path: Path) -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    heavy = {"numpy", "botocore", "aiobotocore", "aiohttp", "PIL", "pydantic", "rich", "tensorstore"}
+    heavy = {"numpy", "awscrt", "aiohttp", "PIL", "pydantic", "rich", "tensorstore"}
     code = f"import sys, boss_ingest.cli.main; print(*sorted({heavy!r} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.split() == []

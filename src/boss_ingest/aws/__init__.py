@@ -1,1 +1,1 @@
-"""SQS and S3, through aiobotocore: the only part that knows botocore."""
+"""SQS and S3, as far as a job needs them: signed requests over HTTP."""

@@ -1,17 +1,19 @@
-"""One host's way into one job's queues and bucket: its keys, and the clients that sign with them."""
+"""One host's way into one job's queues and bucket: its keys, and the requests signed with them."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
+from boss_ingest.aws.clock import Clock
 from boss_ingest.aws.endpoints import Endpoints
 from boss_ingest.aws.keys import Issue, Keyring, Keys
 from boss_ingest.aws.s3 import S3Bucket
-from boss_ingest.aws.session import Session
-from boss_ingest.aws.sqs import SqsIndexQueue, SqsUploadQueue
+from boss_ingest.aws.signing import Signer
+from boss_ingest.aws.sqs import Sqs, SqsIndexQueue, SqsUploadQueue
+from boss_ingest.aws.transport import Transport, trust_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from boss_ingest.errors import CredentialsError
 
 __all__ = ["Account", "Issue", "Keys"]
+
+_SQS_CONNECTIONS = 32
 
 
 class Account:
@@ -44,26 +48,29 @@ class Account:
         ca_bundle: Path | None = None,
         env: Mapping[str, str] = os.environ,
     ) -> None:
-        self._session = Session(Endpoints.find(queue_url, env=env, region=region), ca_bundle=ca_bundle)
-        self._keyring = Keyring(issue, self._session.use, renew_after_s=renew_after_s)
-        self._concurrency = concurrency
-        self._clients = AsyncExitStack()
+        at = Endpoints.find(queue_url, env=env, region=region)
+        trust = trust_of(ca_bundle)
+        self._clock = Clock()
+        signer = Signer(at.region, self._clock)
+        self._keyring = Keyring(issue, signer.use, renew_after_s=renew_after_s)
+        self._to_sqs = Transport("sqs", at.sqs_url, signer, connections=_SQS_CONNECTIONS, trust=trust)
+        self._to_s3 = Transport("s3", at.s3_url, signer, connections=concurrency, trust=trust)
+        self._sqs = Sqs(self._to_sqs, self._clock)
+        self._connections = AsyncExitStack()
         self._queues: list[SqsUploadQueue | SqsIndexQueue] = []
-        self._sqs: Any = None
-        self._s3: Any = None
         self._renewal: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opening:
             await self._keyring.start()
-            self._sqs = await opening.enter_async_context(self._session.sqs())
-            self._s3 = await opening.enter_async_context(self._session.s3(concurrency=self._concurrency))
+            await opening.enter_async_context(self._to_sqs)
+            await opening.enter_async_context(self._to_s3)
             self._renewal = asyncio.create_task(self._keyring.renew_ahead_of_time(), name="key renewal")
-            self._clients = opening.pop_all()
+            self._connections = opening.pop_all()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        async with self._clients:
+        async with self._connections:
             try:
                 await asyncio.gather(*(queue.close() for queue in self._queues))
             finally:
@@ -83,7 +90,7 @@ class Account:
 
     def bucket(self, name: str) -> Bucket:
         """The job's tile or ingest bucket."""
-        return S3Bucket(self._s3, name)
+        return S3Bucket(self._to_s3, name, self._clock)
 
     async def renew(self, *, because: CredentialsError) -> None:
         """Ask for new keys, once for all callers and not too often; see `Keyring.renew`.

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 DEFAULT_REGION = "us-east-1"
 
 _AWS_HOST = re.compile(
-    r"(?:sqs\.(?P<modern>[a-z0-9-]+)|(?P<legacy>[a-z0-9-]+)\.queue|queue)\.amazonaws\.com(?:\.cn)?"
+    r"(?:sqs\.(?P<modern>[a-z0-9-]+)|(?P<legacy>[a-z0-9-]+)\.queue|queue)\.(?P<domain>amazonaws\.com(?:\.cn)?)"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Region and base URLs. None means the region's public endpoint of that service."""
+    """Region and base URLs."""
 
     region: str
-    sqs_url: str | None
-    s3_url: str | None
+    sqs_url: str
+    s3_url: str
 
     @classmethod
     def find(cls, queue_url: str, *, env: Mapping[str, str], region: str | None = None) -> Self:
@@ -41,13 +41,15 @@ class Endpoints:
         """
         queue = urlsplit(_checked(queue_url, "the upload queue"))
         aws = _AWS_HOST.fullmatch(queue.hostname or "")
-        origin = None if aws else f"{queue.scheme}://{queue.netloc}"
         named = (aws["modern"] or aws["legacy"]) if aws else None
-        return cls(
-            region or named or env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or DEFAULT_REGION,
-            _from_environment("AWS_ENDPOINT_URL_SQS", env) or origin,
-            _from_environment("AWS_ENDPOINT_URL_S3", env) or origin,
-        )
+        told = region or named or env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+        origin = f"{queue.scheme}://{queue.netloc}"
+
+        def url(service: str) -> str:
+            given = _from_environment(f"AWS_ENDPOINT_URL_{service.upper()}", env)
+            return given or (f"https://{service}.{told}.{aws['domain']}" if aws else origin)
+
+        return cls(told, url("sqs"), url("s3"))
 
 
 def _from_environment(name: str, env: Mapping[str, str]) -> str | None:

@@ -1,4 +1,4 @@
-"""What botocore and aiohttp raise, told as errors of ours: by structured codes, never by their text.
+"""What goes wrong between us and SQS or S3, told as errors of ours: by structured codes, never by prose.
 
 A refused request is told by its error code, then, where the code says nothing, by its HTTP status.
 """
@@ -6,22 +6,15 @@ A refused request is told by its error code, then, where the code says nothing, 
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import time
 from contextlib import asynccontextmanager
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    EndpointConnectionError,
-    ParamValidationError,
-    ProxyConnectionError,
-    SSLError,
-)
-from botocore.parsers import ResponseParserError
 
+from boss_ingest.aws.clock import timestamp_s
 from boss_ingest.errors import (
     CredentialsError,
     QueueGoneError,
@@ -34,8 +27,19 @@ from boss_ingest.errors import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-CLOCK_CODES = frozenset({"RequestTimeTooSkewed", "RequestInTheFuture"})
-"""Rejections that new keys cannot help against: this computer's clock is wrong."""
+    from boss_ingest.aws.clock import Clock
+    from boss_ingest.aws.transport import Answer
+
+CLOCK_IS_OFF = "ClockIsOff"
+"""Our own code: what the service took offence at is the time of this machine, whatever it says itself."""
+
+CLOCK_CODES = frozenset({"RequestTimeTooSkewed", "RequestInTheFuture", CLOCK_IS_OFF})
+"""Rejections that new keys cannot help against: this machine's clock is wrong."""
+
+
+class BrokenOffError(aiohttp.ClientError):
+    """The connection ended under a request, which may have had its effect."""
+
 
 _CODES: dict[type[ServiceError], frozenset[str]] = {
     ThrottledError: frozenset({
@@ -56,17 +60,19 @@ _CODES: dict[type[ServiceError], frozenset[str]] = {
     QueueGoneError: frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}),
     RefusedError: frozenset({
         "NoSuchBucket", "EntityTooLarge", "MetadataTooLarge", "KeyTooLongError", "InvalidBucketName",
-        "AllAccessDisabled", "PermanentRedirect", "AuthorizationHeaderMalformed", "ReceiptHandleIsInvalid",
+        "AllAccessDisabled", "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed",
+        "ReceiptHandleIsInvalid",
     }),
 }  # fmt: skip
 _BY_CODE = {code: kind for kind, codes in _CODES.items() for code in codes}
 
-_WRONG_REGION_CODES = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed"})
+_WRONG_REGION_CODES = frozenset({"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed"})
 
 _RETRY_AFTER_LIMIT_S = 900.0
-_CLOCK_TOLERANCE_S = 240.0
+_MOST_ERROR_BYTES = 64 * 1024
 
-_CLOCK_HINT = "this computer's clock is wrong; set it, for example with NTP"
+_NO_CONNECTION = "is the network up, and the endpoint's URL right?"
+_CLOCK_HINT = "this machine's clock is wrong; set it, for example with NTP"
 _HINTS: dict[type[ServiceError], str] = {
     QueueGoneError: "the job was completed or cancelled elsewhere, or its queues are not yet made",
 }
@@ -78,15 +84,50 @@ async def told_as_ours(what: str, *, limit_s: float) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(limit_s):
             yield
-    except ClientError as error:
-        raise _refusal(what, error.response) from error
-    except ParamValidationError as error:
-        raise RefusedError(f"{what}: cannot be asked for: {error}", code="ParamValidation") from error
-    except TimeoutError as error:
-        raise TransientError(f"{what}: no answer within {limit_s:g} s", code="Timeout") from error
-    except (BotoCoreError, ResponseParserError, aiohttp.ClientError, OSError, UnicodeDecodeError) as error:
-        name = type(error).__name__
-        raise TransientError(f"{what}: no usable answer ({name})", hint=_way_out(error), code=name) from error
+    # None of these is chained: aiohttp's errors can carry the request's headers, and with them the keys.
+    except aiohttp.ConnectionTimeoutError:
+        raise TransientError(
+            f"{what}: no connection in time", hint=_NO_CONNECTION, code="ConnectTimeout"
+        ) from None
+    except TimeoutError:
+        raise TransientError(f"{what}: no answer within {limit_s:g} s", code="Timeout") from None
+    except (aiohttp.ClientError, OSError) as error:
+        code, hint = _no_answer(error)
+        raise TransientError(f"{what}: no usable answer ({code})", hint=hint, code=code) from None
+
+
+def refusal(what: str, answer: Answer, code: str, clock: Clock) -> ServiceError:
+    """The error that an answer means, of which the service's own protocol gives the `code`."""
+    kind = kind_of(code, answer.status)
+    told = f"{code} ({answer.status})" if code else f"HTTP {answer.status}"
+    hint = _hint(kind, code, answer)
+    if kind is CredentialsError and (off := clock.explain(answer.headers.get("Date", ""))):
+        code, hint = CLOCK_IS_OFF, off
+    return kind(
+        f"{what}: {told}",
+        hint=hint,
+        code=code,
+        http_status=answer.status,
+        retry_after_s=_retry_after_s(answer.headers),
+    )
+
+
+def code_in_xml(body: bytes) -> str:
+    """The code of an error as S3 writes it; "" when there is none."""
+    found = re.search(rb"<Error\b.*?<Code>\s*([\w.]+)\s*</Code>", body[:_MOST_ERROR_BYTES], re.DOTALL)
+    return found[1].decode("ascii", "replace") if found else ""
+
+
+def code_in_json(answer: Answer) -> str:
+    """The code of an error as SQS writes it, by preference in the words of its old protocol; else ""."""
+    if old := answer.headers.get("x-amzn-query-error", "").partition(";")[0]:
+        return old
+    try:
+        document = json.loads(answer.body)
+    except ValueError:
+        return ""
+    shape = document.get("__type", "") if isinstance(document, dict) else ""
+    return str(shape).rpartition("#")[2].partition(":")[0]
 
 
 def entry_failure(what: str, entry: Mapping[str, Any]) -> ServiceError:
@@ -112,58 +153,39 @@ def kind_of(code: str, http_status: int) -> type[ServiceError]:
     return RefusedError if code else TransientError
 
 
-def _refusal(what: str, response: Mapping[str, Any]) -> ServiceError:
-    answer = response.get("ResponseMetadata", {})
-    http_status = int(answer.get("HTTPStatusCode", 0))
-    code = str(response.get("Error", {}).get("Code", ""))
-    if code == str(http_status):  # botocore's stand-in for a code that it has not found
-        code = ""
-    headers: Mapping[str, str] = answer.get("HTTPHeaders", {})
-    kind = kind_of(code, http_status)
-    told = f"{code} ({http_status})" if code else f"HTTP {http_status}"
-    return kind(
-        f"{what}: {told}",
-        hint=_hint(kind, code, headers),
-        code=code,
-        http_status=http_status,
-        retry_after_s=_retry_after_s(headers),
-    )
-
-
-def _hint(kind: type[ServiceError], code: str, headers: Mapping[str, str]) -> str:
-    if kind is CredentialsError and (code in CLOCK_CODES or _clock_is_off(headers)):
+def _hint(kind: type[ServiceError], code: str, answer: Answer) -> str:
+    if code in CLOCK_CODES:
         return _CLOCK_HINT
     if code in _WRONG_REGION_CODES:
-        region = headers.get("x-amz-bucket-region", "another one")
-        return f"the bucket's region is {region}; AWS_REGION sets it where the queue's URL names none"
+        return (
+            f"the bucket's region is {_region(answer)}; AWS_REGION sets it where the queue's URL names none"
+        )
     return _HINTS.get(kind, "")
 
 
-def _way_out(error: Exception) -> str:
-    if isinstance(error, SSLError):
-        return "the server's certificate is not trusted; name your CA bundle, or correct the endpoint's URL"
-    if isinstance(error, ProxyConnectionError):
-        return "the proxy named by HTTPS_PROXY or HTTP_PROXY does not answer"
-    if isinstance(error, EndpointConnectionError):
-        return "no connection; is the network up, and the endpoint's URL right?"
-    return ""
+def _region(answer: Answer) -> str:
+    if named := answer.headers.get("x-amz-bucket-region"):
+        return named
+    found = re.search(rb"<Region>([a-z0-9-]+)</Region>|[.-]([a-z]{2}-[a-z-]+-\d)\.", answer.body)
+    return (found[1] or found[2]).decode() if found else "another one"
+
+
+def _no_answer(error: Exception) -> tuple[str, str]:
+    """A code for what stood between us and an answer, and a way out."""
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "UntrustedCertificate", "name your CA bundle, or correct the endpoint's URL"
+    if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
+        return "ProxyConnectionError", "the proxy named by HTTPS_PROXY or HTTP_PROXY does not let us through"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "NoConnection", _NO_CONNECTION
+    if isinstance(error, BrokenOffError | OSError):
+        return "ConnectionBroke", ""
+    return type(error).__name__, ""
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float:
-    value = headers.get("retry-after", "")
+    value = headers.get("Retry-After", "")
     if value.isascii() and value.isdigit():
         return min(float(value), _RETRY_AFTER_LIMIT_S)
-    at_s = _timestamp_s(value)
+    at_s = timestamp_s(value)
     return min(max(at_s - time.time(), 0.0), _RETRY_AFTER_LIMIT_S) if at_s else 0.0
-
-
-def _clock_is_off(headers: Mapping[str, str]) -> bool:
-    at_s = _timestamp_s(headers.get("date", ""))
-    return at_s is not None and abs(at_s - time.time()) > _CLOCK_TOLERANCE_S
-
-
-def _timestamp_s(http_date: str) -> float | None:
-    try:
-        return parsedate_to_datetime(http_date).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return None

@@ -1,4 +1,4 @@
-"""The upload queue and the tile index queue in SQS."""
+"""The upload queue and the tile index queue in SQS, in its JSON protocol."""
 
 from __future__ import annotations
 
@@ -7,27 +7,57 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from botocore.parsers import ResponseParserError
-
 from boss_ingest.aws.batcher import LINGER_S, Batcher
-from boss_ingest.aws.failures import entry_failure, told_as_ours
+from boss_ingest.aws.checksums import sha256
+from boss_ingest.aws.failures import code_in_json, entry_failure, refusal
 from boss_ingest.aws.queue import Depth, Lease, check_lease_request
 from boss_ingest.errors import TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from boss_ingest.aws.clock import Clock
+    from boss_ingest.aws.transport import Transport
     from boss_ingest.errors import ServiceError
 
 _ANSWER_LIMIT_S = 30.0
 """The longest one request may take, beside the time of a long poll."""
 
 
+class Sqs:
+    """Calls of SQS, each of them one request."""
+
+    def __init__(self, transport: Transport, clock: Clock) -> None:
+        self._transport = transport
+        self._clock = clock
+
+    async def call(self, what: str, action: str, *, limit_s: float = _ANSWER_LIMIT_S, **asked: Any) -> Any:
+        """The JSON object that SQS answers. Raises ServiceErrors on `what`.
+
+        Whatever else comes with a 200 is a stranger's page, and must not pass for "no messages": an empty
+        queue is known by its word, not by silence.
+        """
+        body = json.dumps(asked, separators=(",", ":")).encode()
+        headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": f"AmazonSQS.{action}"}
+        answer = await self._transport.send(
+            what, "POST", "/", headers, body, payload=sha256(body), limit_s=limit_s
+        )
+        if answer.status >= 300:
+            raise refusal(what, answer, code_in_json(answer), self._clock)
+        try:
+            document = json.loads(answer.body)
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise garbage(what)
+        return document
+
+
 class SqsUploadQueue:
     """An `UploadQueue` in SQS."""
 
-    def __init__(self, client: Any, url: str, *, linger_s: float = LINGER_S) -> None:
-        self._client = client
+    def __init__(self, sqs: Sqs, url: str, *, linger_s: float = LINGER_S) -> None:
+        self._sqs = sqs
         self._url = url
         self._name = _name(url)
         self._deletions: Batcher[str] = Batcher(self._delete, linger_s=linger_s)
@@ -40,16 +70,22 @@ class SqsUploadQueue:
         """One ReceiveMessage."""
         check_lease_request(most, wait_s=wait_s, lease_s=lease_s)
         visibility_s = math.floor(lease_s)
-        async with told_as_ours(f"receiving from queue {self._name}", limit_s=wait_s + _ANSWER_LIMIT_S):
-            deadline_s = asyncio.get_running_loop().time() + visibility_s
-            answer = await self._client.receive_message(
-                QueueUrl=self._url,
-                MaxNumberOfMessages=most,
-                WaitTimeSeconds=math.ceil(wait_s),
-                VisibilityTimeout=visibility_s,
-                MessageSystemAttributeNames=["ApproximateReceiveCount"],
-            )
-        return [_leased(message, deadline_s) for message in answer.get("Messages", [])]
+        what = f"receiving from queue {self._name}"
+        deadline_s = asyncio.get_running_loop().time() + visibility_s
+        answer = await self._sqs.call(
+            what,
+            "ReceiveMessage",
+            limit_s=wait_s + _ANSWER_LIMIT_S,
+            QueueUrl=self._url,
+            MaxNumberOfMessages=most,
+            WaitTimeSeconds=math.ceil(wait_s),
+            VisibilityTimeout=visibility_s,
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+        )
+        try:
+            return [_leased(message, deadline_s) for message in answer.get("Messages") or []]
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise garbage(what) from None
 
     async def acknowledge(self, lease: Lease) -> None:
         """One entry of a DeleteMessageBatch."""
@@ -58,27 +94,25 @@ class SqsUploadQueue:
     async def depth(self) -> Depth:
         """One GetQueueAttributes."""
         names = [f"ApproximateNumberOfMessages{part}" for part in ("", "NotVisible", "Delayed")]
-        async with told_as_ours(f"counting queue {self._name}", limit_s=_ANSWER_LIMIT_S):
-            answer = await self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)
-        counts = answer.get("Attributes", {})
+        what = f"counting queue {self._name}"
+        answer = await self._sqs.call(what, "GetQueueAttributes", QueueUrl=self._url, AttributeNames=names)
         try:
-            return Depth(*(int(counts[name]) for name in names))
-        except (KeyError, ValueError) as error:
-            raise TransientError(f"counting queue {self._name}: the answer has no counts") from error
+            return Depth(*(int(answer["Attributes"][name]) for name in names))
+        except (KeyError, TypeError, ValueError):
+            raise garbage(what) from None
 
     async def _delete(self, receipts: Sequence[str]) -> list[ServiceError | None]:
         what = f"acknowledging to queue {self._name}"
         entries = [{"Id": str(at), "ReceiptHandle": receipt} for at, receipt in enumerate(receipts)]
-        async with told_as_ours(what, limit_s=_ANSWER_LIMIT_S):
-            answer = await self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
+        answer = await self._sqs.call(what, "DeleteMessageBatch", QueueUrl=self._url, Entries=entries)
         return _outcomes(what, len(entries), answer)
 
 
 class SqsIndexQueue:
     """An `IndexQueue` in SQS."""
 
-    def __init__(self, client: Any, url: str, *, linger_s: float = LINGER_S) -> None:
-        self._client = client
+    def __init__(self, sqs: Sqs, url: str, *, linger_s: float = LINGER_S) -> None:
+        self._sqs = sqs
         self._url = url
         self._name = _name(url)
         self._sendings: Batcher[str] = Batcher(self._send, linger_s=linger_s)
@@ -94,24 +128,13 @@ class SqsIndexQueue:
     async def _send(self, bodies: Sequence[str]) -> list[ServiceError | None]:
         what = f"sending to queue {self._name}"
         entries = [{"Id": str(at), "MessageBody": body} for at, body in enumerate(bodies)]
-        async with told_as_ours(what, limit_s=_ANSWER_LIMIT_S):
-            answer = await self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+        answer = await self._sqs.call(what, "SendMessageBatch", QueueUrl=self._url, Entries=entries)
         return _outcomes(what, len(entries), answer)
 
 
-def refuse_garbage(response_dict: Mapping[str, Any], **_: object) -> None:
-    """Raise when an answer of 200 is not SQS's: botocore reads a stranger's page as "no messages".
-
-    A hook for botocore's `before-parse.sqs`. An empty queue is known by its word, not by silence.
-    """
-    if response_dict["status_code"] >= 300:
-        return
-    try:
-        document = json.loads(response_dict["body"] or "null")
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise ResponseParserError("the answer is not a JSON object")
+def garbage(what: str) -> TransientError:
+    """The error of an answer of 200 that is not what SQS answers."""
+    return TransientError(f"{what}: no usable answer, it is not SQS's", code="Garbage")
 
 
 def _leased(message: Mapping[str, Any], deadline_s: float) -> Lease:
@@ -125,8 +148,11 @@ def _leased(message: Mapping[str, Any], deadline_s: float) -> Lease:
 
 
 def _outcomes(what: str, entries: int, answer: Mapping[str, Any]) -> list[ServiceError | None]:
-    done = {entry["Id"] for entry in answer.get("Successful", [])}
-    failed = {entry["Id"]: entry for entry in answer.get("Failed", [])}
+    try:
+        done = {entry["Id"] for entry in answer.get("Successful") or []}
+        failed = {entry["Id"]: entry for entry in answer.get("Failed") or []}
+    except (KeyError, TypeError):
+        raise garbage(what) from None
     unanswered = {"Code": "NoAnswer", "SenderFault": False}
     return [
         None if str(at) in done else entry_failure(what, failed.get(str(at), unanswered))

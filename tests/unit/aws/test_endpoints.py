@@ -11,16 +11,19 @@ AWS_QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/production-boss-up
 
 
 @pytest.mark.parametrize(
-    ("url", "region"),
+    ("url", "region", "domain"),
     [
-        (AWS_QUEUE, "eu-west-1"),
-        ("https://us-west-2.queue.amazonaws.com/123456789012/q", "us-west-2"),
-        ("https://queue.amazonaws.com/123456789012/q", "us-east-1"),
-        ("https://sqs.cn-north-1.amazonaws.com.cn/123456789012/q", "cn-north-1"),
+        (AWS_QUEUE, "eu-west-1", "amazonaws.com"),
+        ("https://us-west-2.queue.amazonaws.com/123456789012/q", "us-west-2", "amazonaws.com"),
+        ("https://queue.amazonaws.com/123456789012/q", "us-east-1", "amazonaws.com"),
+        ("https://sqs.cn-north-1.amazonaws.com.cn/123456789012/q", "cn-north-1", "amazonaws.com.cn"),
     ],
 )
-def test_an_amazon_queue_names_its_region_and_leaves_the_endpoints_to_the_sdk(url: str, region: str) -> None:
-    assert Endpoints.find(url, env={}) == Endpoints(region, None, None)
+def test_an_amazon_queue_names_its_region_and_with_it_the_endpoints(
+    url: str, region: str, domain: str
+) -> None:
+    expected = Endpoints(region, f"https://sqs.{region}.{domain}", f"https://s3.{region}.{domain}")
+    assert Endpoints.find(url, env={}) == expected
 
 
 @pytest.mark.parametrize(

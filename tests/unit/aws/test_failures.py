@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import datetime
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 import pytest
 
-from boss_ingest.aws import sqs
+from boss_ingest.aws import sqs, transport
 from boss_ingest.aws.failures import kind_of
 from boss_ingest.errors import (
     CredentialsError,
@@ -73,6 +74,8 @@ def sqs_error(status: str, code: str, **headers: str) -> bytes:
         ("400 Bad Request", "EntityTooLarge", RefusedError),
         ("400 Bad Request", "MetadataTooLarge", RefusedError),
         ("400 Bad Request", "SomethingNew", RefusedError),
+        ("200 OK", "InternalError", TransientError),
+        ("200 OK", "SlowDown", ThrottledError),
     ],
 )
 async def test_a_refused_put_is_told_by_its_code(status: str, code: str, kind: type[ServiceError]) -> None:
@@ -153,22 +156,77 @@ async def test_retry_after_may_be_a_date() -> None:
     assert 20 < error.retry_after_s <= 30
 
 
-async def test_a_wrong_clock_is_hinted_at() -> None:
+async def test_a_code_that_names_the_time_is_told_as_a_wrong_clock() -> None:
     told = await failure(s3_error("403 Forbidden", "RequestTimeTooSkewed"), put)
-    guessed = await failure(sqs_error("403 Forbidden", "SignatureDoesNotMatch", Date=formatdate(0)), lease)
-    right = await failure(sqs_error("403 Forbidden", "SignatureDoesNotMatch", Date=formatdate()), lease)
-    assert "clock" in told.hint
-    assert "clock" in guessed.hint
-    assert not right.hint
+    assert (told.code, "clock is wrong" in told.hint) == ("RequestTimeTooSkewed", True)
 
 
-async def test_a_bucket_elsewhere_is_hinted_at() -> None:
-    answer = s3_error("400 Bad Request", "AuthorizationHeaderMalformed", x_amz_bucket_region="eu-west-1")
+@pytest.mark.parametrize(
+    ("ahead_s", "told"), [(1320, "22 minutes behind"), (-7200, "120 minutes ahead"), (100, ""), (-100, "")]
+)
+async def test_a_refused_signature_is_told_as_a_wrong_clock_when_it_is(ahead_s: float, told: str) -> None:
+    date = formatdate(time.time() + ahead_s, usegmt=True)
+    error = await failure(sqs_error("403 Forbidden", "SignatureDoesNotMatch", Date=date), lease)
+    assert type(error) is CredentialsError
+    assert "SignatureDoesNotMatch" in error.what
+    assert (error.code == "ClockIsOff", bool(error.hint)) == (bool(told), bool(told))
+    assert told in error.hint
+
+
+async def test_after_a_wrong_clock_requests_are_signed_with_the_services_time() -> None:
+    ahead_s = 3 * 86400.0
+
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        signed = datetime.strptime(request.headers["x-amz-date"], "%Y%m%dT%H%M%S%z")
+        date = formatdate(time.time() + ahead_s, usegmt=True)
+        if abs(signed.timestamp() - time.time() - ahead_s) < 60:
+            writer.write(respond("200 OK", ETag='"opaque"', Date=date))
+        else:
+            writer.write(s3_error("403 Forbidden", "RequestTimeTooSkewed", Date=date))
+
     async with scripted(answer) as server, account(server.url) as opened:
-        with pytest.raises(RefusedError) as refusal:
+        with pytest.raises(CredentialsError, match="4,320 minutes behind"):
             await put(opened)
-    assert "AWS_REGION" in refusal.value.hint
-    assert "eu-west-1" in refusal.value.hint
+        await put(opened)
+
+
+async def test_keys_refused_under_a_wrong_clock_that_is_set_right_are_refused_keys() -> None:
+    date = formatdate(time.time() + 3600, usegmt=True)
+    async with (
+        scripted(s3_error("403 Forbidden", "InvalidAccessKeyId", Date=date)) as server,
+        account(server.url) as opened,
+    ):
+        codes = []
+        for _ in range(2):
+            with pytest.raises(CredentialsError) as refused:
+                await put(opened)
+            codes.append(refused.value.code)
+    assert codes == ["ClockIsOff", "InvalidAccessKeyId"]
+
+
+REDIRECT = (
+    b"<Error><Code>PermanentRedirect</Code><Endpoint>tiles.s3.eu-west-1.amazonaws.com</Endpoint></Error>"
+)
+MALFORMED = b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        s3_error("400 Bad Request", "AuthorizationHeaderMalformed", x_amz_bucket_region="eu-west-1"),
+        s3_error(
+            "307 Temporary Redirect", "TemporaryRedirect", x_amz_bucket_region="eu-west-1", Location="/"
+        ),
+        respond("301 Moved Permanently", REDIRECT, Location="http://127.0.0.1:9/elsewhere"),
+        respond("400 Bad Request", MALFORMED),
+    ],
+    ids=["malformed, in a header", "temporary redirect", "permanent redirect", "malformed, in XML"],
+)
+async def test_a_bucket_in_another_region_is_told_and_not_followed_to(answer: bytes) -> None:
+    error = await failure(answer, put)
+    assert type(error) is RefusedError
+    assert "AWS_REGION" in error.hint
+    assert "eu-west-1" in error.hint
 
 
 @pytest.mark.parametrize(
@@ -199,11 +257,45 @@ async def test_an_empty_json_object_is_an_empty_queue() -> None:
         assert await opened.upload_queue("http://q/1/u").lease(1, wait_s=0, lease_s=60) == []
 
 
-async def test_garbage_xml_is_transient() -> None:
-    assert type(await failure(respond("400 Bad Request", b"<Error><Code>Acc"), put)) is TransientError
+@pytest.mark.parametrize(
+    "answer",
+    [
+        respond("200 OK", b'{"Messages": [{"Body": "no receipt"}]}'),
+        respond("200 OK", b'{"Messages": "none"}'),
+        respond("200 OK", b'{"Messages": [null]}'),
+    ],
+)
+async def test_messages_that_lack_their_parts_are_transient(answer: bytes) -> None:
+    assert (await failure(answer, lease)).code == "Garbage"
 
 
-@pytest.mark.parametrize("call", [lease])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        respond("400 Bad Request", b"<Error><Code>Acc"),
+        respond("302 Found", b"", Location="http://127.0.0.1:9/login"),
+        respond("200 OK", b"<html>Welcome to our Wi-Fi</html>"),
+        respond("204 No Content"),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<Err",
+        b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        b"",
+    ],
+    ids=["cut XML", "a captive portal", "its page", "no ETag", "cut short", "not HTTP", "nothing"],
+)
+async def test_garbage_is_no_stored_object(answer: bytes) -> None:
+    async def once(_request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        writer.close()
+
+    assert type(await failure(once, put)) is TransientError
+
+
+async def test_an_endless_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "_MOST_BYTES", 1000)
+    assert (await failure(respond("500 Oh", bytes(2000)), put)).code == "TooLong"
+
+
+@pytest.mark.parametrize("call", [put, lease])
 async def test_a_connection_reset_mid_answer_is_transient(call: Callable[[Account], Awaitable[None]]) -> None:
     async def reset(_request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
@@ -227,6 +319,6 @@ async def test_nobody_there_is_transient() -> None:
     async with scripted(b"") as server:
         pass
     async with account(server.url) as opened:
-        with pytest.raises(TransientError, match="EndpointConnectionError") as nobody:
+        with pytest.raises(TransientError, match="NoConnection") as nobody:
             await put(opened)
     assert "network" in nobody.value.hint

@@ -150,7 +150,9 @@ async def test_the_keys_of_a_job_put_into_its_bucket_and_nothing_else(job: Joine
         ("x-amz-checksum-crc32", "AAAAAA==", "BadDigest"),
         ("x-amz-checksum-sha1", base64.b64encode(bytes(20)).decode(), "BadDigest"),
         ("x-amz-checksum-sha256", base64.b64encode(bytes(32)).decode(), "BadDigest"),
-        ("x-amz-checksum-crc32c", "AAAAAA==", "NotImplemented"),
+        ("x-amz-checksum-crc32c", "AAAAAA==", "BadDigest"),
+        ("x-amz-checksum-crc64nvme", "AAAAAAAAAAA=", "BadDigest"),
+        ("x-amz-checksum-xxhash64", "AAAAAAAAAAA=", "NotImplemented"),
     ],
 )
 async def test_a_checksum_is_verified_or_refused(
@@ -160,6 +162,15 @@ async def test_a_checksum_is_verified_or_refused(
     _, answer = await put(boss, signed(job, boss, payload, **{header: value}), b"body")
     assert f"<Code>{code}</Code>" in answer
     assert boss.objects(TILE_BUCKET) == []
+
+
+@pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])
+async def test_the_checksums_of_the_sdk_are_verified_and_answered(job: Joined, algorithm: str) -> None:
+    async with job.clients() as (_, s3):
+        answer = await s3.put_object(
+            Bucket=TILE_BUCKET, Key=KEY, Body=bytes(range(256)) * 5000, ChecksumAlgorithm=algorithm
+        )
+    assert answer[f"Checksum{algorithm}"]
 
 
 async def test_a_body_that_is_not_the_signed_one_is_refused(job: Joined, boss: LocalBoss) -> None:

@@ -1,0 +1,157 @@
+"""An S3 and SQS that keeps nothing: what a client costs shows best where the server costs next to nothing.
+
+A raw asyncio protocol in a process of its own. It answers every PUT with an ETag and the checksum that was
+sent, hands out messages that were never queued, and takes back everything. It checks no signature.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import ssl
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+MessageBody = Callable[[int], str]
+"""The body of the n-th message of the upload queue."""
+
+
+class _Sink(asyncio.Protocol):
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._head = b""
+        self._left = 0
+        self._body: list[bytes] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._left == 0:
+            data = self._head + data
+            head, found, data = data.partition(b"\r\n\r\n")
+            if not found:
+                self._head = head
+                return
+            self._start(head)
+        self._left -= len(data)  # no pipelining: nothing comes after a body
+        if self._body is not None:
+            self._body.append(data)
+        if self._left == 0:
+            self._transport.write(self._answer())
+
+    def _start(self, head: bytes) -> None:
+        self._head = b""
+        start, *lines = head.decode("latin-1").split("\r\n")
+        self._headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        self._left = int(self._headers.get("content-length", 0))
+        self._body = None if start.startswith("PUT") else []
+        if self._headers.get("expect"):
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _answer(self) -> bytes:
+        if self._body is None:
+            self._service.calls["PutObject"] += 1
+            echoed = [f"{k}: {v}" for k, v in self._headers.items() if k.startswith("x-amz-checksum-")]
+            return _respond(b"", 'ETag: "nothing-is-kept"', *echoed)
+        action = self._headers["x-amz-target"].partition(".")[2]
+        answer = self._service.answer(action, json.loads(b"".join(self._body)))
+        return _respond(json.dumps(answer).encode(), "Content-Type: application/x-amz-json-1.0")
+
+
+def _respond(body: bytes, *headers: str) -> bytes:
+    lines = ["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+class Service:
+    """What SQS would remember: how many messages are left, and what was asked."""
+
+    def __init__(self, messages: int, message_body: MessageBody) -> None:
+        self.calls: Counter[str] = Counter()
+        self.entries: Counter[str] = Counter()
+        self._next = 0
+        self._messages = messages
+        self._message_body = message_body
+
+    def answer(self, action: str, params: dict[str, object]) -> dict[str, object]:
+        """Do one call of SQS."""
+        self.calls[action] += 1
+        if action == "ReceiveMessage":
+            most = params["MaxNumberOfMessages"]
+            assert isinstance(most, int)
+            numbers = range(self._next, min(self._next + most, self._messages))
+            self._next += len(numbers)
+            self.entries[action] += len(numbers)
+            return {"Messages": [self._message(number) for number in numbers]} if numbers else {}
+        if action == "GetQueueAttributes":
+            left = str(self._messages - self._next)
+            names = ("", "NotVisible", "Delayed")
+            return {"Attributes": {f"ApproximateNumberOfMessages{n}": "0" if n else left for n in names}}
+        entries = params["Entries"]
+        assert isinstance(entries, list)
+        self.entries[action] += len(entries)
+        return {"Successful": [{"Id": entry["Id"]} for entry in entries], "Failed": []}
+
+    def _message(self, number: int) -> dict[str, object]:
+        return {
+            "MessageId": f"{number:08x}-aaaa-bbbb-cccc-0123456789ab",
+            "ReceiptHandle": f"{number:08x}" + "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a" * 12,
+            "Body": self._message_body(number),
+            "Attributes": {"ApproximateReceiveCount": "1"},
+        }
+
+
+def _run(pipe: Connection, messages: int, message_body: MessageBody, certificate: Path | None) -> None:
+    async def serve() -> None:
+        service = Service(messages, message_body)
+        tls = None
+        if certificate is not None:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(certificate)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: _Sink(service), "127.0.0.1", 0, backlog=1024, ssl=tls)
+        scheme = "http" if tls is None else "https"
+        pipe.send(f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        await loop.run_in_executor(None, pipe.recv)
+        pipe.send((service.calls, service.entries))
+        server.close()
+
+    asyncio.run(serve())
+
+
+class Running:
+    """A sink that runs; after the block, what it was asked."""
+
+    url = ""
+    calls: Counter[str]
+    entries: Counter[str]
+
+
+def no_message(_number: int) -> str:
+    """For a sink without a queue."""
+    return ""
+
+
+@contextmanager
+def running_sink(
+    messages: int = 0, message_body: MessageBody = no_message, *, certificate: Path | None = None
+) -> Iterator[Running]:
+    """`certificate` is a PEM file with certificate and key; with it the sink speaks TLS."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_run, args=(theirs, messages, message_body, certificate), daemon=True)
+    process.start()
+    running = Running()
+    running.url = ours.recv()
+    try:
+        yield running
+    finally:
+        ours.send(None)
+        running.calls, running.entries = ours.recv()
+        process.join()
