@@ -22,7 +22,7 @@ EXAMPLE_KEY, EXAMPLE_SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPx
 
 
 def signer_at(at: datetime, *, token: str = "", region: str = "us-east-1") -> Signer:
-    clock = SimpleNamespace(now_s=lambda: at.timestamp())
+    clock = SimpleNamespace(now_s=at.timestamp)
     signer = Signer(region, clock)  # type: ignore[arg-type]  # a clock that stands still
     signer.use(Keys(EXAMPLE_KEY, SecretStr(EXAMPLE_SECRET), SecretStr(token) if token else None))
     return signer
