@@ -27,6 +27,8 @@ decides that.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -184,6 +186,17 @@ class TaskError(IngestError):
 
     exit_code = ExitCode.SET_ASIDE
     disposition = Disposition.SET_ASIDE
+    source = ""  # the file, or whatever else was read, where that is known
+
+
+@contextmanager
+def of_source(name: str) -> Iterator[None]:
+    """Around reading one source: task errors that come out say that it was this one."""
+    try:
+        yield
+    except TaskError as error:
+        error.source = error.source or name
+        raise
 
 
 class SourceError(TaskError):

@@ -22,13 +22,13 @@ def known_job(
     What the user names (--host, --local, the job file) narrows down which job is meant. Raises UsageError
     when it could still be one of several.
     """
-    from boss_ingest.engine.job_record import home_dir, recall
+    from boss_ingest.engine.job_record import recall
 
     records = [
         record
         for record in recall(
             job_id,
-            home_dir(os.environ),
+            os.environ,
             base_url=connection.base_url() if connection.host else "",
             local=str(connection.local.resolve()) if connection.local else "",
         )

@@ -1,4 +1,4 @@
-"""The tasks this client has set aside: all by their message id, in full only the first, so that a million fit."""
+"""The tasks this client has set aside: all by message id, the first in full, so that a million fit."""
 
 from __future__ import annotations
 

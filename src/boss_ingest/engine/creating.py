@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from boss_ingest.boss.client import BossClient
 from boss_ingest.boss.resources import Channel, Collection, CoordinateFrame, Experiment
 from boss_ingest.config.job_file import JobFile
 from boss_ingest.config.server_form import server_form
-from boss_ingest.engine.job_record import JobRecord, home_dir, remember
+from boss_ingest.engine.job_record import JobRecord, remember
 from boss_ingest.engine.open_source import open_reader
 from boss_ingest.engine.sources import others_code
 from boss_ingest.engine.stop import Stop
@@ -43,9 +44,14 @@ async def create_job(
             hint="it may have come to be all the same: look with `boss-ingest jobs`",
         ) from error
     record = JobRecord(
-        made.id, boss.base_url, config=str(job.source.resolve()), directory=str(Path.cwd()), local=local
+        made.id,
+        boss.base_url,
+        config=str(job.source.resolve()),
+        directory=str(Path.cwd()),
+        local=local,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    remember(record, home_dir(env))
+    remember(record, env)
     return made.id
 
 

@@ -77,6 +77,14 @@ class Retrying:
 
 
 @dataclass(frozen=True, slots=True)
+class BossSilent(Retrying):
+    """The Boss has given no usable answer for `failing_s`; without one for `give_up_s` the run ends."""
+
+    failing_s: float
+    give_up_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class SetAside:
     """A task failed for the last time; it stays in the queue and the others go on.
 
@@ -149,6 +157,7 @@ Event = (
     | BackToUploading
     | Completed
     | Retrying
+    | BossSilent
     | SetAside
     | Mended
     | Substituted

@@ -20,29 +20,40 @@ class JobRecord:
     config: str  # the job file
     directory: str  # the working directory, which relative paths of the job file start from
     local: str = ""  # the folder of the local Boss the job lives in, if it lives in one
+    created: str = ""  # when, as ISO 8601
 
 
 def home_dir(env: Mapping[str, str]) -> Path:
-    """`BOSS_INGEST_HOME`, or `.boss-ingest` in the user's home directory."""
+    """`BOSS_INGEST_HOME`, or `.boss-ingest` in the user's home directory. Raises OSError: there is none."""
     given = env.get("BOSS_INGEST_HOME")
-    return Path(given) if given else Path.home() / ".boss-ingest"
+    if given:
+        return Path(given)
+    try:
+        return Path.home() / ".boss-ingest"
+    except RuntimeError:
+        raise OSError("this user has no home directory; set HOME or BOSS_INGEST_HOME to a folder") from None
 
 
-def remember(record: JobRecord, home: Path) -> None:
+def remember(record: JobRecord, env: Mapping[str, str]) -> None:
     """Keep the record of a job; failing to is worth a warning, never the job."""
     try:
-        folder = home / "jobs"
+        folder = home_dir(env) / "jobs"
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / _name(record.job_id, record.base_url, record.local)
+        path = folder / f"{file_name(record.job_id, record.local or record.base_url)}.json"
         path.write_text(json.dumps(asdict(record), indent=1), encoding="utf-8")
     except OSError as error:
         log.warning("this machine will not remember job %d: %s", record.job_id, error)
 
 
-def recall(job_id: int, home: Path, *, base_url: str = "", local: str = "") -> list[JobRecord]:
+def recall(job_id: int, env: Mapping[str, str], *, base_url: str = "", local: str = "") -> list[JobRecord]:
     """What is known of a job of this number, of the given Boss or of any; newest first."""
     known: list[tuple[float, JobRecord]] = []
-    for path in (home / "jobs").glob(f"{job_id}@*.json"):
+    try:
+        paths = list((home_dir(env) / "jobs").glob(f"{job_id}@*.json"))
+    except OSError as error:
+        log.warning("what this machine remembers of job %d cannot be looked up: %s", job_id, error)
+        paths = []
+    for path in paths:
         try:
             record = JobRecord(**json.loads(path.read_text(encoding="utf-8")))
             known.append((path.stat().st_mtime, record))
@@ -55,6 +66,6 @@ def recall(job_id: int, home: Path, *, base_url: str = "", local: str = "") -> l
     ]  # fmt: skip
 
 
-def _name(job_id: int, base_url: str, local: str) -> str:
-    place = local or base_url
-    return f"{job_id}@{''.join(c if c.isalnum() or c in '.-' else '_' for c in place)}.json"
+def file_name(*parts: object) -> str:
+    """A file name made of such things as a job id, a Boss and a machine."""
+    return "@".join("".join(c if c.isalnum() or c in ".-" else "_" for c in str(part)) for part in parts)

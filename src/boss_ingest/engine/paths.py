@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from boss_ingest.aws.queue import IndexQueue, Lease
 from boss_ingest.boss.keys import LookupIds
 from boss_ingest.config.extent import Extent
-from boss_ingest.engine.events import Observer, Substituted
+from boss_ingest.engine.events import Converted, Observer, Substituted
 from boss_ingest.engine.retry import Retrier
 from boss_ingest.engine.sources import Chunk, ChunkSource, TileSource
 from boss_ingest.engine.store import Store, compact, cuboid_metadata, tile_metadata
@@ -99,7 +99,9 @@ class TilePath:
         )
         if tile.made_up:
             self._tally.substituted += 1
-            self._observe(Substituted(task.key, tile.made_up))
+            self._observe(Substituted(task.key, tile.made_up, lease.message_id))
+        if tile.image.converted:
+            self._observe(Converted(task.key, lease.message_id))
         self._tally.passed_through += tile.image.passed_through
         self._tally.converted += tile.image.converted
 
@@ -155,7 +157,9 @@ class ChunkPath:
         self._tally.skipped_outside += task.outside
         self._tally.left_out += chunk.left_out
         if chunk.made_up:
-            self._observe(Substituted(task.key, chunk.made_up))
+            self._observe(Substituted(task.key, chunk.made_up, lease.message_id, chunk.left_out))
+        if chunk.converted and not chunk.left_out:
+            self._observe(Converted(task.key, lease.message_id))
 
     async def _store_cuboids(
         self, task: ChunkTask, chunk: Chunk, metadata: Mapping[str, str], *, until_s: float

@@ -10,10 +10,12 @@ import asyncio
 import enum
 import logging
 from collections.abc import Iterable
+from typing import Any
 
 from boss_ingest.aws.queue import Lease, UploadQueue
 from boss_ingest.engine import events
 from boss_ingest.engine.budget import Room
+from boss_ingest.engine.expiry import Forecast
 from boss_ingest.engine.ledger import Ledger
 from boss_ingest.engine.options import Options
 from boss_ingest.engine.paths import TaskPath
@@ -61,6 +63,7 @@ class Pipeline:
         observe: events.Observer,
         stop: Stop,
         wanted: Wanted | None = None,
+        forecast: Forecast | None = None,
     ) -> None:
         self._queue = queue
         self._path = path
@@ -73,6 +76,7 @@ class Pipeline:
         self._observe = observe
         self._stop = stop
         self._wanted = wanted or Wanted()
+        self._forecast = forecast or Forecast(None, tally, observe)
         self._batch = min(_BATCH, max(1, room.capacity(cost_bytes) // 8))
         self._plenty = asyncio.Event()
         self._hopeless = asyncio.Event()
@@ -109,6 +113,7 @@ class Pipeline:
             looks = 0 if started or not await self._nothing_left() else looks + 1
             if not self._in_work and not self._is_drained() and self._wanted.is_over(_now_s()):
                 return End.SEARCHED
+        self._wanted.alone = False  # whatever the Boss may put back from now on is for everybody
         return End.DRAINED
 
     async def _lease_while_plenty(self, group: asyncio.TaskGroup) -> None:
@@ -184,6 +189,7 @@ class Pipeline:
     async def _gauge(self) -> None:
         while True:
             await self._ask_depth()
+            self._forecast.look()
             await asyncio.sleep(_GAUGE_S)
 
     async def _settle(self, lease: Lease) -> None:
@@ -288,7 +294,7 @@ async def _all_of(tasks: Iterable[asyncio.Task[None]]) -> None:
         await asyncio.wait(waiting)
 
 
-def _cancel(tasks: Iterable[asyncio.Task[None] | asyncio.Task[bool]]) -> None:
+def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from boss_ingest.encode.codec import Codec
 from boss_ingest.encode.conversion import Conversion
-from boss_ingest.encode.cuboid import ChunkSpec, check_chunk, compress, cut
+from boss_ingest.encode.cuboid import CheckedChunk, ChunkSpec, check_chunk, compress, cut
 from boss_ingest.encode.pool import WorkerPool
 from boss_ingest.encode.tile_image import TileImage, TileSpec, fit, inspect, is_quick
 from boss_ingest.engine import worker
 from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
-from boss_ingest.errors import IngestError, PluginError, SourceError
+from boss_ingest.errors import IngestError, PluginError, SourceError, of_source
 from boss_ingest.plugins.blame import last_line
 from boss_ingest.plugins.reader import Box, ChunkReader, TileIndex, TileReader
 
@@ -108,6 +108,11 @@ class ReaderTiles:
         index, spec = _tile_index(task), self._form.spec(task)
         async with others_code(f"tile {index}", timeout_s=self._timeout_s):
             name = self._reader.locate(index)
+        with of_source(name):
+            return await self._read(index, spec, name)
+
+    async def _read(self, index: TileIndex, spec: TileSpec, name: str) -> ReadTile:
+        async with others_code(f"tile {index}", timeout_s=self._timeout_s):
             source = await self._reader.read(index)
         _check_kind(source, bytes, np.ndarray, name=name, due="the bytes of an image, or an array (y, x)")
         with _memory_for(name):
@@ -192,11 +197,16 @@ class ReaderChunks:
         box = Box(task.origin_zyx, task.stop_zyx)
         async with others_code(f"chunk {box}", timeout_s=self._timeout_s):
             name = self._reader.locate(box)
+        with of_source(name):
+            checked = await self._read(box, self._form.spec(task), name)
+        return ArrayChunk(checked.array_zyx, self._form.codec, self._threads, converted=checked.converted)
+
+    async def _read(self, box: Box, spec: ChunkSpec, name: str) -> CheckedChunk:
+        async with others_code(f"chunk {box}", timeout_s=self._timeout_s):
             array = await self._reader.read(box)
         _check_kind(array, np.ndarray, name=name, due="an array (z, y, x)")
         with _memory_for(name):
-            checked = await asyncio.to_thread(check_chunk, array, self._form.spec(task), name=name)
-        return ArrayChunk(checked.array_zyx, self._form.codec, self._threads, converted=checked.converted)
+            return await asyncio.to_thread(check_chunk, array, spec, name=name)
 
 
 class _FinishedChunk:

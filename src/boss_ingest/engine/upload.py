@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from boss_ingest.boss.keys import LookupIds
 from boss_ingest.config.job_file import JobFile
 from boss_ingest.engine import events
 from boss_ingest.engine.budget import Room
+from boss_ingest.engine.expiry import Forecast
 from boss_ingest.engine.ledger import Ledger
 from boss_ingest.engine.limiter import PutLimiter
 from boss_ingest.engine.open_source import open_chunks, open_tiles
@@ -24,6 +26,7 @@ from boss_ingest.engine.retry import Retrier
 from boss_ingest.engine.stop import Stop
 from boss_ingest.engine.store import Store
 from boss_ingest.engine.tally import Tally
+from boss_ingest.engine.wanted import Wanted
 from boss_ingest.errors import CredentialsError, GaveUpError
 from boss_ingest.plugins.loading import LoadedSource
 
@@ -40,6 +43,8 @@ class Work:
     tally: Tally
     observe: events.Observer
     stop: Stop
+    wanted: Wanted = field(default_factory=Wanted)
+    expires: datetime | None = None  # when the tasks begin to, where that is known
 
 
 @asynccontextmanager
@@ -56,7 +61,7 @@ async def open_pipeline(work: Work, joined: Joined, account: Account) -> AsyncIt
     bucket_name = joined.ingest_bucket if volumetric else joined.tile_bucket
     upload_queue = joined.job.upload_queue
     if bucket_name is None or upload_queue is None:
-        raise _untold(joined, "bucket" if bucket_name is None else "upload queue")
+        raise untold(joined, "bucket" if bucket_name is None else "upload queue")
     store = Store(account.bucket(bucket_name), limiter, retry, tally)
     build = _chunk_path if volumetric else _tile_path
     async with AsyncExitStack() as stack:
@@ -75,10 +80,13 @@ async def open_pipeline(work: Work, joined: Joined, account: Account) -> AsyncIt
             ledger=Ledger(),
             observe=work.observe,
             stop=work.stop,
+            wanted=work.wanted,
+            forecast=Forecast(work.expires, tally, work.observe),
         )
 
 
-def _untold(joined: Joined, what: str) -> GaveUpError:
+def untold(joined: Joined, what: str) -> GaveUpError:
+    """The error for a join that does not name something the upload needs."""
     return GaveUpError(
         f"the Boss does not name the {what} of job {joined.job.id}",
         hint="it may be too old for this kind of job; ask whoever runs it",
@@ -97,7 +105,7 @@ async def _tile_path(work: Work, joined: Joined, stack: AsyncExitStack, tools: _
     index_queue = joined.job.tile_index_queue
     assert size is not None
     if index_queue is None:
-        raise _untold(joined, "tile index queue")
+        raise untold(joined, "tile index queue")
     return TilePath(
         _facts(work, joined),
         (size.y, size.x),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from boss_ingest.encode.codec import Codec
 from boss_ingest.encode.cuboid import ChunkSpec, check_chunk, compress, cut
 from boss_ingest.encode.tile_image import TileImage, TileSpec, fit, inspect
+from boss_ingest.errors import of_source
 from boss_ingest.plugins.classic import ClassicChunks, ClassicTiles
 from boss_ingest.plugins.reader import Setup, TileIndex
 
@@ -51,9 +52,10 @@ def read_tile(index: TileIndex, spec: TileSpec) -> TileImage:
     assert isinstance(_plugins, ClassicTiles)
     path, source = _plugins.read(index)
     name = path or f"tile x={index.x} y={index.y} z={index.z} t={index.t}"
-    if inspect(source, spec, name=name):
-        return TileImage(source, passed_through=True)
-    return fit(source, spec, name=name)
+    with of_source(path):
+        if inspect(source, spec, name=name):
+            return TileImage(source, passed_through=True)
+        return fit(source, spec, name=name)
 
 
 def read_chunk(
@@ -66,6 +68,7 @@ def read_chunk(
     assert isinstance(_plugins, ClassicChunks)
     path, array = _plugins.read(*index_xyz)
     name = path or "chunk x={} y={} z={}".format(*index_xyz)
-    chunk = check_chunk(array, spec, name=name)
+    with of_source(path):
+        chunk = check_chunk(array, spec, name=name)
     cuboids = (cut(chunk.array_zyx, offset_zyx) for offset_zyx in offsets_zyx)
     return [compress(cuboid, codec) for cuboid in cuboids], chunk.converted

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boss_ingest.errors import ConfigError, IngestError, MissingSourceError, PluginError, SourceError
+from boss_ingest.errors import ConfigError, IngestError, MissingSourceError, PluginError, SourceError, of_source
 from boss_ingest.plugins import blame
 from boss_ingest.plugins.chunk import TZYX_ORDER, XYZ_ORDER, XYZT_ORDER, ZYX_ORDER
 from boss_ingest.plugins.naming import find_class
@@ -43,7 +43,8 @@ class ClassicTiles:
         """
         indices = (index.x, index.y, index.z, index.t)
         path = self._path.path(indices)
-        return path, self._processor.run(path, indices, _body)
+        with of_source(path):
+            return path, self._processor.run(path, indices, _body)
 
 
 class ClassicChunks:
@@ -59,7 +60,8 @@ class ClassicChunks:
         Raises SourceError for what the system could not read, PluginError for the plugin's own faults.
         """
         path = self._path.path((x, y, z, 0))
-        return path, self._processor.run(path, (x, y, z), _voxels)
+        with of_source(path):
+            return path, self._processor.run(path, (x, y, z), _voxels)
 
 
 class _WrongResult(Exception):  # noqa: N818 - never leaves this module

@@ -16,7 +16,7 @@ from boss_ingest.config.extent import Extent, Span
 from boss_ingest.encode.codec import FOR_IMAGES
 from boss_ingest.encode.cuboid import compress, decompress
 from boss_ingest.encode.tile_image import TileImage
-from boss_ingest.engine.events import Event, Substituted
+from boss_ingest.engine.events import Converted, Event, Substituted
 from boss_ingest.engine.limiter import PutLimiter
 from boss_ingest.engine.paths import ChunkPath, JobFacts, TilePath
 from boss_ingest.engine.retry import Retrier
@@ -340,4 +340,4 @@ async def test_a_chunk_that_is_done_again_is_counted_once() -> None:
     assert (bench.tally.substituted, bench.tally.converted, bench.events) == (0, 0, [])
     await path.store(chunk_message())
     assert (bench.tally.substituted, bench.tally.converted) == (1, 1)
-    assert [type(event) for event in bench.events] == [Substituted]
+    assert [type(event) for event in bench.events] == [Substituted, Converted]
