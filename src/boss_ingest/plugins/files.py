@@ -1,15 +1,56 @@
-"""Files under the folder a job file names: paths that stay inside it, and bytes read off the event loop."""
+"""Files under the folder a job file names: paths that stay inside it, and bytes read off the event loop.
+
+Here is also how it is noticed that a file changes while it is read.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from boss_ingest.errors import MissingSourceError, SourceError
 
 READ_TIMEOUT_S = 100.0
 """A file that takes longer comes too late for its task anyway, which is leased for less than 180 s."""
+
+
+class ChangedSourceError(SourceError):
+    """A file is no longer the one that was opened. What was read of it is thrown away; a new try opens it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What tells a file from what it becomes when it is written to, or another takes its place.
+
+    Blind to a change within one tick of the file system's clock (milliseconds) that leaves the size as it is.
+    """
+
+    device: int
+    inode: int
+    size_bytes: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, file: str | int) -> Self:
+        """Of a path, or of an open file by its number. Raises OSError."""
+        found = os.stat(file)  # noqa: PTH116 - a Path knows no open files
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+    def check(self, file: str | int, *, name: str) -> None:
+        """Raises ChangedSourceError when it is another now, OSError."""
+        if Version.of(file) != self:
+            raise changed(name)
+
+
+def changed(name: str) -> ChangedSourceError:
+    """The error for a file that is not what it was."""
+    return ChangedSourceError(
+        f"{name} changed while it was read",
+        hint="is something still writing it? let that end, then `boss-ingest join` the job again",
+    )
 
 
 class Folder:
@@ -56,8 +97,10 @@ class Folder:
         try:
             self.check(path)
             with Path(path).open("rb") as file:
-                size_bytes = os.fstat(file.fileno()).st_size
+                version = Version.of(file.fileno())
+                size_bytes = version.size_bytes
                 body = b"" if size_bytes > most_bytes else file.read(most_bytes + 1)
+                version.check(file.fileno(), name=path)
         except OSError as error:
             raise unreadable(path, error) from error
         if max(size_bytes, len(body)) > most_bytes:

@@ -76,7 +76,7 @@ class _Tiles(TileProcessor):
         place = Place(str(path), self._tiles.dataset, self._objects.where(file_path))
         stored = self._files.look(place, self._tiles.beside)
         part = self._tiles.part(TileIndex(x_index, y_index, z_index, t_index or 0), stored)
-        values = None if part.selection is None else self._files.part(place, part.selection)
+        values = None if part.selection is None else self._files.part(stored, part.selection)
         return _image(self._tiles.tile(part, values, stored), stored, png=self._png)
 
 

@@ -63,7 +63,7 @@ class Blocks:
         Of the `fixed` axes no other index will be asked for: only that one is kept. Raises SourceError.
         """
         if stored.chunks is None:
-            return await self._in_thread(self._files.part, stored.place, box)
+            return await self._in_thread(self._files.part, stored, box)
         size_bytes = prod(stored.chunks) * stored.dtype.itemsize
         if size_bytes > self._most_bytes:
             raise SourceError(
@@ -98,19 +98,19 @@ class Blocks:
         return regions, [load.result() for load in loads]
 
     async def _block(self, stored: Stored, region: _Box) -> NDArray[Any]:
-        key = (stored.place, tuple((each.start, each.stop) for each in region))
+        key = (stored.place, stored.version, tuple((each.start, each.stop) for each in region))
         return await self._cache.get(key, lambda: self._load(stored, region))
 
     async def _load(self, stored: Stored, region: _Box) -> NDArray[Any]:
         async with self._busy:
             if stored.filters is not None:
                 corners = _corners(stored, region)
-                packed = await self._in_thread(self._files.packed, stored.place, corners)
+                packed = await self._in_thread(self._files.packed, stored, corners)
                 if packed is not None:
                     decoded = await asyncio.to_thread(_decoded, stored, region, corners, packed)
                     if decoded is not None:
                         return decoded
-            return await self._in_thread(self._files.part, stored.place, region)
+            return await self._in_thread(self._files.part, stored, region)
 
     async def _in_thread(self, function: Callable[..., _T], *args: Any) -> _T:
         loop = asyncio.get_running_loop()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boss_ingest.errors import ConfigError, MissingSourceError, SourceError
+from boss_ingest.plugins.files import ChangedSourceError, Version, changed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,11 +68,16 @@ class Stored:
     filters: tuple[int, ...] | None
     fill: Any
     beside: Mapping[str, tuple[int, ...]]
+    version: Version  # of the file
+
+    def __str__(self) -> str:
+        return str(self.place)
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
     file: Any
+    version: Version
     datasets: dict[str, Any]
     stored: dict[str, Stored]
 
@@ -96,27 +102,29 @@ class Files:
         self._opened: OrderedDict[str, _Opened] = OrderedDict()
 
     def look(self, place: Place, beside: tuple[str, ...] = ()) -> Stored:
-        """What the dataset is like. Raises MissingSourceError without the file, SourceError."""
-        opened = self._file(place)
-        if place.dataset not in opened.stored:
-            with _naming(place):
+        """What the dataset is like. Raises MissingSourceError without the file, SourceError.
+
+        A ChangedSourceError when the file changed since it was opened: the next to ask gets it opened again.
+        """
+        with self._using(place) as opened:
+            if place.dataset not in opened.stored:
                 opened.stored[place.dataset] = self._look(opened, place, beside)
         return opened.stored[place.dataset]
 
-    def part(self, place: Place, selection: tuple[slice, ...]) -> NDArray[Any]:
+    def part(self, stored: Stored, selection: tuple[slice, ...]) -> NDArray[Any]:
         """The voxels of a box inside the dataset, in its axes. Raises SourceError."""
-        with _naming(place):
-            array: NDArray[Any] = self._dataset(self._file(place), place)[selection]
-            return array
+        with self._using(stored.place, stored.version) as opened:
+            array: NDArray[Any] = self._dataset(opened, stored.place)[selection]
+        return array
 
-    def packed(self, place: Place, corners: list[tuple[int, ...]]) -> list[bytes | None] | None:
+    def packed(self, stored: Stored, corners: list[tuple[int, ...]]) -> list[bytes | None] | None:
         """The blocks at these corners as they stand in the file; None for one that was never written.
 
         None for all when one of them needs other filters than the rest: only HDF5 can read them then.
         """
         found: list[bytes | None] = []
-        with _naming(place):
-            dataset = self._dataset(self._file(place), place)
+        with self._using(stored.place, stored.version) as opened:
+            dataset = self._dataset(opened, stored.place)
             for corner in corners:
                 try:
                     skipped_filters, body = dataset.id.read_direct_chunk(corner)
@@ -135,14 +143,32 @@ class Files:
         while self._opened:
             self._opened.popitem()[1].file.close()
 
+    @contextmanager
+    def _using(self, place: Place, version: Version | None = None) -> Iterator[_Opened]:
+        """The open file, of that version; seen to be the same before and after. Raises SourceError."""
+        with _naming(place):
+            opened = self._file(place)
+            if version not in (None, opened.version):
+                raise changed(place.shown)
+            try:
+                try:
+                    opened.version.check(place.path, name=place.shown)
+                    yield opened
+                finally:
+                    opened.version.check(opened.file.id.get_vfd_handle(), name=place.shown)
+            except ChangedSourceError:
+                self._opened.pop(place.path).file.close()
+                raise
+
     def _file(self, place: Place) -> _Opened:
         path = place.path
         if path in self._opened:
             self._opened.move_to_end(path)
             return self._opened[path]
         with _naming(place.shown):
+            version = Version.of(path)
             file = self._h5py.File(path, "r", rdcc_nbytes=self._cache_bytes, locking="best-effort")
-        self._opened[path] = _Opened(file, {}, {})
+        self._opened[path] = _Opened(file, version, {}, {})
         if len(self._opened) > MOST_FILES:
             self._opened.popitem(last=False)[1].file.close()
         return self._opened[path]
@@ -177,6 +203,7 @@ class Files:
             if chunks and prod(chunks) * itemsize >= WORTHWHILE_BYTES
             else None,
             fill=dataset.fillvalue,
+            version=opened.version,
             beside={name: self._numbers(opened, replace(place, dataset=name)) for name in beside},
         )
 

@@ -7,6 +7,7 @@ for all the tasks that share it. With tifffile and imagecodecs (`boss-ingest[tif
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +15,7 @@ from pydantic import Field
 
 from boss_ingest.errors import ConfigError, IngestError, MissingSourceError, Problem, SourceError
 from boss_ingest.plugins.catalogue import Layout
-from boss_ingest.plugins.files import READ_TIMEOUT_S
+from boss_ingest.plugins.files import READ_TIMEOUT_S, ChangedSourceError
 from boss_ingest.plugins.params import ChunkParams, Params, TileParams
 from boss_ingest.plugins.reader import Box, ChunkReader, Setup, SourceInfo, TileIndex, TileReader
 from boss_ingest.plugins.tiff_files import TiffFiles
@@ -82,6 +83,12 @@ class _Source:
             hint = f"correct {self.choice.section}.params.filename; it counts from {Path.cwd()}"
             raise MissingSourceError(error.what, hint=hint) from error
 
+    async def again(self, volume: Volume, *, by_job: str = "") -> Volume:
+        """The volume of a file that has changed, for the next try; the same while it can't be read."""
+        with suppress(IngestError):
+            volume = await self.volume(by_job=by_job)
+        return volume
+
     def _volume(self, by_job: str) -> Volume:
         with self._files.use(self.path) as file:
             volume = Volume.of(file, self.choice)
@@ -116,7 +123,11 @@ class TiffTileReader(TileReader):
         except IndexError as error:
             raise SourceError(f"{index} is no tile of this job: {error}") from error
         plane = self._volume.plane(index.z, None if self._t_is_chosen else index.t)
-        return await self._source.planes.window(plane, *self._grid.inside(index.x, index.y))
+        try:
+            return await self._source.planes.window(plane, *self._grid.inside(index.x, index.y))
+        except ChangedSourceError:
+            self._volume = await self._source.again(self._volume, by_job="T")
+            raise
 
     async def describe(self) -> SourceInfo:
         """Type and shape, from the file's tables."""
@@ -167,6 +178,9 @@ class TiffVolumeReader(ChunkReader):
                 for part in _runs(depths, _SIDE_BY_SIDE):
                     of_it = into[part.start - depths.start :]
                     reading.create_task(self._slices(planes, part, rows, columns, of_it))
+        except* ChangedSourceError as errors:
+            failed: ExceptionGroup[Exception] = errors
+            self._volume = await self._source.again(self._volume)
         except* IngestError as errors:
             failed = errors
         else:

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from boss_ingest.errors import ConfigError, SourceError
-from boss_ingest.plugins.files import unreadable
+from boss_ingest.plugins.files import ChangedSourceError, Version, unreadable
 from boss_ingest.plugins.tiff_page import Page
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _MOST_KNOWN = 1 << 19
 
 _IN_TURN = threading.BoundedSemaphore(2)
 _TURN_S = 0.05
-"""Many small reads at once fight for the GIL, and take longer; those of a slow disk must not wait for that."""
+"""Many small reads at once fight for the GIL and take longer; those of a slow disk must not wait for that."""
 
 
 def tifffile() -> Any:
@@ -55,13 +55,21 @@ class OpenTiff:
         self._pages: OrderedDict[int, Page] = OrderedDict()
         self._known = 0
         try:
+            self.version = Version.of(path)
             self.tiff = library.TiffFile(path)
         except OSError as error:
             raise unreadable(self.name, error) from error
         except Exception as error:
             raise _damaged(self.name, error) from error
         self._file = self.tiff.filehandle
-        self.size_bytes: int = self._file.size
+
+    def check(self) -> None:
+        """Raises ChangedSourceError when it was written to, or another took its place."""
+        try:
+            self.version.check(self._file.fileno(), name=self.name)
+            self.version.check(self.path, name=self.name)
+        except OSError as error:
+            raise unreadable(self.name, error) from error
 
     def frame(self, number: int) -> tuple[Page, int | None]:
         """The page with an image, and where its pixels begin when the page has more images than this.
@@ -166,7 +174,8 @@ class OpenTiff:
 
     def _cut_short(self, needed_bytes: int) -> SourceError:
         return SourceError(
-            f"{self.name} is cut short: it needs {needed_bytes} bytes, the file has {self.size_bytes}",
+            f"{self.name} is cut short: it needs {needed_bytes} bytes, "
+            f"the file has {self.version.size_bytes}",
             hint="copy or export the file again, then join the job again",
         )
 
@@ -185,7 +194,11 @@ class TiffFiles:
 
     @contextmanager
     def use(self, path: str, *, name: str = "") -> Iterator[OpenTiff]:
-        """The open file, for as long as the `with` lasts. Raises MissingSourceError, SourceError."""
+        """The open file, for as long as the `with` lasts. Raises MissingSourceError, SourceError.
+
+        A ChangedSourceError when it was changed since it was opened, also inside the `with`: the next to ask
+        gets it opened again.
+        """
         with self._lock:
             entry = self._entries.setdefault(path, _Entry())
             self._entries.move_to_end(path)
@@ -194,12 +207,22 @@ class TiffFiles:
             with entry.opening:
                 if entry.file is None:
                     entry.file = OpenTiff(path, name=name)
-            yield entry.file
+            entry.file.check()
+            try:
+                yield entry.file
+            finally:
+                entry.file.check()
+        except ChangedSourceError:
+            with self._lock:
+                self._forget(path, entry)
+            raise
         finally:
             with self._lock:
                 entry.users -= 1
-                if entry.file is None and not entry.users and self._entries.get(path) is entry:
-                    del self._entries[path]
+                if entry.file is None and not entry.users:
+                    self._forget(path, entry)
+                if entry.forgotten and not entry.users and entry.file is not None:
+                    entry.file.close()
                 self._trim(self._most_open)
 
     def close(self) -> None:
@@ -207,6 +230,11 @@ class TiffFiles:
         with self._lock:
             self._most_open = 0
             self._trim(0)
+
+    def _forget(self, path: str, entry: _Entry) -> None:
+        entry.forgotten = True
+        if self._entries.get(path) is entry:
+            del self._entries[path]
 
     def _trim(self, most: int) -> None:
         idle = [path for path, entry in self._entries.items() if not entry.users]
@@ -220,6 +248,7 @@ class _Entry:
     def __init__(self) -> None:
         self.opening = threading.Lock()
         self.users = 0
+        self.forgotten = False
         self.file: OpenTiff | None = None
 
 

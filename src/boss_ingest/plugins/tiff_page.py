@@ -202,8 +202,9 @@ class Page:
     def load(self, file: File, block: Block, *, sample: int, empty: str, most_bytes: int) -> NDArray[Any]:
         """The pixels (zyx) of a block, cut where the page ends. Decodes: CPU-bound, lets go of the GIL.
 
-        They may be read-only. `empty` is what becomes of a segment that was never written: "fill" or "error". Raises SourceError; a
-        MissingSourceError for an empty one; also for one whose decoded size is above `most_bytes`.
+        They may be read-only. `empty` is what becomes of a segment that was never written: "fill" or "error".
+        Raises SourceError, also for one whose decoded size is above `most_bytes`; a MissingSourceError for an
+        empty one.
         """
         import numpy as np
 

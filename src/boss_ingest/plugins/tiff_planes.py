@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from boss_ingest.errors import SourceError
 from boss_ingest.plugins.block_cache import BlockCache
-from boss_ingest.plugins.files import READ_TIMEOUT_S
+from boss_ingest.plugins.files import READ_TIMEOUT_S, Version, changed
 from boss_ingest.plugins.tiff_files import TiffFiles
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class Plane:
     """One image: a page of a file, and what of it. Pages are counted from 0.
 
     `at` is where its pixels begin, in files that have one page for a run of images. With `kind`, the page
-    must be of that kind (Page.kind); `alone`, it must hold no more than this image, as one in colour does.
-    `name` is what errors call the file.
+    must be of that kind (Page.kind); with `version`, the file of that version; `alone`, the page must hold no
+    more than this image, as one in colour does. `name` is what errors call the file.
     """
 
     path: str
@@ -46,6 +46,7 @@ class Plane:
     z: int = 0
     sample: int = 0
     kind: int | None = None
+    version: Version | None = None
     alone: bool = False
     name: str = ""
 
@@ -84,7 +85,7 @@ class Planes:
         found = self._begin(at, rows, columns, None, cache_bytes=0)
         if not isinstance(found, _Work):
             return found
-        return found.join([self._load(at, found.page, block) for block in found.blocks], None)
+        return found.join([self._load(found, block) for block in found.blocks], None)
 
     async def page(self, at: Plane) -> Page:
         """What is known of a plane's page. Raises SourceError, MissingSourceError."""
@@ -110,24 +111,23 @@ class Planes:
             found = await asyncio.to_thread(self._begin, at, rows, columns, into, self._cache_bytes)
         if not isinstance(found, _Work):
             return found
-        shared = replace(at, z=0)
+        shared = replace(at, z=0, version=found.version)
         blocks = await asyncio.gather(
-            *(
-                self._cache.get((shared, block), partial(self._turned, at, found.page, block))
-                for block in found.blocks
-            )
+            *(self._cache.get((shared, block), partial(self._turned, found, block)) for block in found.blocks)
         )
         return await asyncio.to_thread(found.join, blocks, into)
 
-    async def _turned(self, at: Plane, page: Page, block: Block) -> NDArray[Any]:
+    async def _turned(self, work: _Work, block: Block) -> NDArray[Any]:
         async with self._turn:
-            return await asyncio.to_thread(self._load, at, page, block)
+            return await asyncio.to_thread(self._load, work, block)
 
     def _begin(
         self, at: Plane, rows: range, columns: range, into: NDArray[Any] | None, cache_bytes: int
     ) -> NDArray[Any] | _Work:
         """The pixels when they can be read at once, else which blocks they are in."""
         with self._files.use(at.path, name=at.name) as file:
+            if at.version not in (None, file.version):
+                raise changed(file.name)
             page, begin = (file.page(at.page), at.at) if at.at is not None else file.frame(at.page)
             if at.kind is not None and page.kind != at.kind:
                 raise SourceError(
@@ -152,14 +152,18 @@ class Planes:
             if page.direct is not None:
                 band = page.band(rows, columns, at=begin, plane=at.plane, z=at.z, cache_bytes=cache_bytes)
                 if band is not None:
-                    return _Work(page, at, rows, columns, [band])
+                    return _Work(page, file.version, at, rows, columns, [band])
                 pixels = page.window(file, rows, columns, at=begin, plane=at.plane, z=at.z, sample=at.sample)
                 return _put(pixels, into)
-        return _Work(page, at, rows, columns, list(page.blocks(rows, columns, plane=at.plane, z=at.z)))
+            blocks = list(page.blocks(rows, columns, plane=at.plane, z=at.z))
+            return _Work(page, file.version, at, rows, columns, blocks)
 
-    def _load(self, at: Plane, page: Page, block: Block) -> NDArray[Any]:
+    def _load(self, work: _Work, block: Block) -> NDArray[Any]:
+        at = work.at
         with self._files.use(at.path, name=at.name) as file:
-            return page.load(
+            if file.version != work.version:
+                raise changed(file.name)
+            return work.page.load(
                 file, block, sample=at.sample, empty=self._empty, most_bytes=self._most_block_bytes
             )
 
@@ -167,6 +171,7 @@ class Planes:
 @dataclass(frozen=True, slots=True)
 class _Work:
     page: Page
+    version: Version  # of the file
     at: Plane
     rows: range
     columns: range

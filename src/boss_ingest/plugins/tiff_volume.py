@@ -19,6 +19,7 @@ from boss_ingest.plugins.tiff_planes import Plane
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from boss_ingest.plugins.files import Version
     from boss_ingest.plugins.tiff_files import OpenTiff
 
 _SEQUENCES = "IQ"
@@ -51,6 +52,7 @@ class Volume:
     _begin: int | None  # of the pixels, when all are in one piece
     _leading: int  # how many of the axes count pages
     _page_axes: Mapping[str, str]  # axes of the volume inside a page, by their names there: P Z S
+    _version: Version  # of the file
 
     @classmethod
     def of(cls, file: OpenTiff, choice: Choice) -> Volume:
@@ -81,6 +83,7 @@ class Volume:
             _begin=series.dataoffset or None,
             _leading=leading,
             _page_axes=page_axes,
+            _version=file.version,
         )
         volume._check_index(choice)
         return volume
@@ -111,7 +114,8 @@ class Volume:
         of_it = partial(Plane, plane=inside.get("P", 0), z=inside.get("Z", 0), sample=inside.get("S", 0))
         if self._begin is not None:
             first = self._series.keyframe
-            return of_it(self.path, first.index, at=self._begin + number * first.nbytes)
+            begin = self._begin + number * first.nbytes
+            return of_it(self.path, first.index, at=begin, version=self._version)
         page = self._series[number] if number < len(self._series) else None
         if page is None:
             others = {axis: index for axis, index in at.items() if axis in self.axes and axis not in "YX"}
@@ -119,8 +123,10 @@ class Volume:
         if not isinstance(page.index, int):
             raise SourceError(f"{self.path} keeps this volume in pages below others, which cannot be read")
         theirs, ours = page.parent.filehandle.path, self._series.parent.filehandle.path
-        path = self.path if theirs == ours else str(theirs)
-        return of_it(path, page.index, kind=self._series.keyframe.hash)
+        kind = self._series.keyframe.hash
+        if theirs != ours:
+            return of_it(str(theirs), page.index, kind=kind)
+        return of_it(self.path, page.index, kind=kind, version=self._version)
 
     def _check_index(self, choice: Choice) -> None:
         for axis, index in choice.index.items():
