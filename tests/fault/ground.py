@@ -125,5 +125,7 @@ async def open_ground(folder: Path, **settings: Any) -> AsyncIterator[Ground]:
         async def pause(_: float) -> None:
             await asyncio.sleep(0.01)
 
-        async with BossClient(boss.url, SecretStr(boss.token), timeout_s=20.0, sleep=pause) as client:
+        async with BossClient(
+            boss.url, SecretStr(boss.token), timeout_s=20.0, give_up_s=2.0, sleep=pause
+        ) as client:
             yield Ground(boss, client, folder)

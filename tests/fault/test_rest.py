@@ -65,7 +65,7 @@ async def test_a_boss_that_only_fails_is_given_up_and_nothing_is_lost(
     operation: str, ground: Ground, slices: Source, tile_job: Path
 ) -> None:
     ground.faults.add(operation, Http(502, "detail"), times=None)
-    run = await ground.ingest(tile_job)
+    run = await ground.ingest(tile_job, give_up_s=1.0)
     assert run.exit_code == 7
     ground.faults.clear()
     assert (await ground.ingest(tile_job, run.job_id)).exit_code == 0
@@ -130,11 +130,8 @@ async def test_a_verification_that_never_ends_is_given_up(ground: Ground, tile_j
 
 
 async def test_a_boss_that_is_not_there_is_given_up_by_its_name(tile_job: Path, unused_tcp_port: int) -> None:
-    async def at_once(_: float) -> None:
-        pass
-
     url = f"http://127.0.0.1:{unused_tcp_port}"
-    async with BossClient(url, SecretStr("t0ken"), sleep=at_once) as nobody:
+    async with BossClient(url, SecretStr("t0ken"), give_up_s=0.0) as nobody:
         with pytest.raises(GaveUpError, match=str(unused_tcp_port)) as caught:
             await make_plan(load_job_file(tile_job), load_source(load_job_file(tile_job)), nobody, Options())
     assert caught.value.exit_code == 7

@@ -44,6 +44,10 @@ class ResourceMissingError(BossRefusedError):
     exit_code = ExitCode.CONFIG
 
 
+class ForeignAnswerError(BossRefusedError):
+    """A refusal that is not worded as a Boss does: by another server, or by something in between."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One answer of the Boss, or of what stands between us."""
@@ -81,6 +85,12 @@ class Answer:
         return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}..."
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether no Boss words a refusal like this: it is a page, or JSON that explains nothing."""
+        data = self.data
+        return not (isinstance(data, dict) and data.keys() & {"code", "message", "detail"})
+
+    @property
     def is_queue_gone(self) -> bool:
         """Whether it is the system error by which a job's deleted queue shows."""
         return self.code == SYSTEM_ERROR and any(
@@ -95,20 +105,21 @@ class Answer:
 def error_of(answer: Answer, doing: str) -> IngestError:
     """The error that an unwanted answer amounts to; `doing` names the request, as in "joining job 7"."""
     what, status, code = f"{doing}: the Boss answered {answer}", answer.status, str(answer.code or "")
-    if status in (401, 403):
+    if status in (401, 403) and not (answer.body and answer.is_foreign):
         return NotAllowedError(what, hint=_permission_hint(answer))
     if status in (429, 503):
         return ThrottledError(what, code=code, http_status=status, retry_after_s=answer.retry_after_s)
     if status == 408 or status >= 500 or answer.code == SYSTEM_ERROR or status < 300:
-        return TransientError(what, code=code, http_status=status)
-    if status < 400:
-        what = f"{doing}: the Boss sends us on to {answer.location or 'nowhere'}"
-        hint = "the token is not carried elsewhere; if that is the Boss, write it as client.backend.host"
-        return BossRefusedError(what, hint=hint, http_status=status)
+        return TransientError(what, code=code, http_status=status, retry_after_s=answer.retry_after_s)
+    if status < 400 or answer.is_foreign:
+        hint = "is this host really a Boss? look at client.backend.host"
+        if status < 400:
+            what = f"{doing}: the Boss sends us on to {answer.location or 'nowhere'}"
+            hint = "the token is not carried elsewhere; if that is the Boss, write it as client.backend.host"
+        return ForeignAnswerError(what, hint=hint, http_status=status, retry_after_s=answer.retry_after_s)
     if answer.code in (RESOURCE_NOT_FOUND, MARKED_FOR_DELETION):
         return ResourceMissingError(what, code=code, http_status=status)
-    hint = "" if code else "is this host really a Boss? look at client.backend.host"
-    return BossRefusedError(what, hint=hint, code=code, http_status=status)
+    return BossRefusedError(what, code=code, http_status=status)
 
 
 def _permission_hint(answer: Answer) -> str:

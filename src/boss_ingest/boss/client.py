@@ -12,6 +12,7 @@ class BossClient(JobCalls, ResourceCalls):
         async with BossClient(job.backend.base_url, token.secret) as boss:
             joined = await boss.join(1234)
 
-    What can be sent twice is retried with full-jitter backoff (0.2 s to 20 s, `attempts` times); what cannot,
-    is not. The token goes to this host alone: redirects are not followed.
+    What can be sent twice is retried with full-jitter backoff (0.2 s to 20 s) for `give_up_s`: seconds, for a
+    person who waits, more `with_patience`. What cannot, is not. The token goes to this host alone: redirects
+    are not followed.
     """

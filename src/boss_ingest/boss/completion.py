@@ -56,6 +56,12 @@ def read_completion(answer: Answer) -> Completion | None:
     return _of_refusal(answer)
 
 
+def tells_a_state(answer: Answer) -> bool:
+    """Whether the answer is the Boss's and names a state of the job, be it one that makes no sense there."""
+    data = answer.data
+    return answer.status < 300 and isinstance(data, dict) and _state(data.get("job_status")) is not None
+
+
 def _of_refusal(answer: Answer) -> Completion | None:
     if answer.code == BAD_REQUEST and answer.message == "Upload queue is not empty":
         return QueueNotEmpty()
@@ -81,9 +87,11 @@ def completion_of_state(state: JobState, why: str) -> Completion | None:
 
 def wait_s(told: object) -> float:
     """A wait as told, at least a second: the server says 0 when it has not looked (and may say nonsense)."""
-    if isinstance(told, bool) or not isinstance(told, int | float) or not math.isfinite(told):
+    if isinstance(told, bool) or not isinstance(told, int | float):
         return _UNTOLD_WAIT_S
-    return min(_LONGEST_WAIT_S, max(1.0, float(told)))
+    if isinstance(told, float) and math.isnan(told):
+        return _UNTOLD_WAIT_S
+    return float(min(_LONGEST_WAIT_S, max(1.0, told)))
 
 
 def _state(value: object) -> JobState | None:

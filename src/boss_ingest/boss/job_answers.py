@@ -18,6 +18,7 @@ from boss_ingest.boss.jobs import (
     JobSummary,
     Joined,
 )
+from boss_ingest.boss.keys import LookupIds
 from boss_ingest.errors import TransientError
 
 T = TypeVar("T")
@@ -36,7 +37,7 @@ def read(answer: Answer, reader: Callable[[Any], T], doing: str) -> T:
         raise error_of(answer, doing)
     try:
         return reader(data)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise TransientError(
             f"{doing}: the Boss's answer is not as expected ({type(error).__name__}: {error})",
             hint="is this host really a Boss, and of a version that boss-ingest knows?",
@@ -52,22 +53,25 @@ def job(data: Mapping[str, Any]) -> Job:
         channel=str(data["channel"]),
         state=JobState(_count(data, "status")),
         ingest_type=_ingest_type(data),
-        upload_queue=_text_or_none(data, "upload_queue"),
-        ingest_queue=_text_or_none(data, "ingest_queue"),
-        tile_index_queue=_text_or_none(data, "tile_index_queue"),
+        upload_queue=_url_or_none(data, "upload_queue"),
+        ingest_queue=_url_or_none(data, "ingest_queue"),
+        tile_index_queue=_url_or_none(data, "tile_index_queue"),
         tile_count=_count(data, "tile_count"),
     )
 
 
 def joined(data: Mapping[str, Any]) -> Joined:
     """From the answer to join; a job that has ended has an `ingest_job` and nothing else."""
-    return Joined(
+    told = Joined(
         job=job(data["ingest_job"]),
         credentials=_credentials(data.get("credentials")),
         tile_bucket=_text_or_none(data, "tile_bucket_name"),
         ingest_bucket=_text_or_none(data, "ingest_bucket_name"),
         settings={key: data[key] for key in _SETTINGS if key in data},
     )
+    if told.lookup_key:
+        LookupIds.parse(told.lookup_key)
+    return told
 
 
 def status(data: Mapping[str, Any]) -> JobStatus:
@@ -128,6 +132,13 @@ def _text(data: Mapping[str, Any], key: str) -> str:
 
 def _text_or_none(data: Mapping[str, Any], key: str) -> str | None:
     return _text(data, key) if data.get(key) else None
+
+
+def _url_or_none(data: Mapping[str, Any], key: str) -> str | None:
+    url = _text_or_none(data, key)
+    if url is not None and not url.startswith(("https://", "http://")):
+        raise ValueError(f"{key} is no URL")
+    return url
 
 
 def _time(value: object) -> datetime | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from boss_ingest.boss import job_answers
 from boss_ingest.boss.answers import (
@@ -12,10 +13,11 @@ from boss_ingest.boss.answers import (
     SYSTEM_ERROR,
     Answer,
     BossRefusedError,
+    ForeignAnswerError,
     ResourceMissingError,
     error_of,
 )
-from boss_ingest.boss.completion import Completion, completion_of_state, read_completion
+from boss_ingest.boss.completion import Completion, completion_of_state, read_completion, tells_a_state
 from boss_ingest.boss.connection import Connection
 from boss_ingest.boss.jobs import Job, JobState, JobStatus, JobSummary, Joined
 from boss_ingest.boss.transport import NeverSentError
@@ -27,6 +29,8 @@ from boss_ingest.errors import (
     NotAllowedError,
     TransientError,
 )
+
+T = TypeVar("T")
 
 _START_ANEW = "cancel it and create a new job; what is stored already stays stored"
 
@@ -73,7 +77,8 @@ class JobCalls(Connection):
         async def attempt() -> Joined:
             answer = await self._send(doing, "GET", f"ingest/{job_id:d}")
             if answer.status == 200:
-                return job_answers.read(answer, job_answers.joined, doing)
+                joined = job_answers.read(answer, job_answers.joined, doing)
+                return _of_this_job(joined, joined.job.id, job_id, doing)
             if "Error generating ingest job messages" in answer.message:
                 raise JobGoneError(f"the Boss could not fill the queue of job {job_id}", hint=_START_ANEW)
             if answer.code == SYSTEM_ERROR:
@@ -119,8 +124,8 @@ class JobCalls(Connection):
         async def attempt() -> Completion:
             answer = await self._send(doing, "POST", f"ingest/{job_id:d}/complete")
             completion = read_completion(answer)
-            if completion is None and answer.code == BAD_REQUEST:
-                completion = await self._after_refused_completion(answer, job_id)
+            if completion is None and (answer.code == BAD_REQUEST or tells_a_state(answer)):
+                completion = await self._by_status(answer, job_id)
             if completion is None:
                 raise _error_of_job(answer, job_id, doing)
             return completion
@@ -139,7 +144,8 @@ class JobCalls(Connection):
         answer = await self._send(doing, "GET", f"ingest/{job_id:d}/status")
         if answer.status != 200:
             raise _error_of_job(answer, job_id, doing)
-        return job_answers.read(answer, job_answers.status, doing)
+        status = job_answers.read(answer, job_answers.status, doing)
+        return _of_this_job(status, status.id, job_id, doing)
 
     async def _after_refused_join(self, answer: Answer, job_id: int, doing: str) -> Joined:
         """A tile job that has ended is refused with a system error: its queue is looked for first."""
@@ -177,7 +183,8 @@ class JobCalls(Connection):
             raise BossRefusedError(f"job {job_id} is complete", hint="there is nothing left to cancel")
         return status.state is JobState.DELETED
 
-    async def _after_refused_completion(self, answer: Answer, job_id: int) -> Completion | None:
+    async def _by_status(self, answer: Answer, job_id: int) -> Completion | None:
+        """What a job's status makes of an answer to complete that does not say enough by itself."""
         status = await self._status_once(job_id)
         if status.state is JobState.PREPARING:
             what = f"job {job_id} is still PREPARING and cannot be completed: {answer.message}"
@@ -185,6 +192,13 @@ class JobCalls(Connection):
         if status.state.is_final and status.state is not JobState.COMPLETE:
             raise JobGoneError(f"job {job_id} is {status.state.name}: {answer.message}", hint=_START_ANEW)
         return completion_of_state(status.state, answer.message)
+
+
+def _of_this_job(told: T, told_id: int, job_id: int, doing: str) -> T:
+    """What was told, if it is of the job that was asked about: something in between may mix up answers."""
+    if told_id != job_id:
+        raise TransientError(f"{doing}: the answer is about job {told_id}")
+    return told
 
 
 def _error_of_job(answer: Answer, job_id: int, doing: str) -> IngestError:
@@ -205,6 +219,8 @@ def _refused_creation(answer: Answer, doing: str) -> IngestError:
     if isinstance(error, ResourceMissingError):
         hint = "database in the job file must name a collection, an experiment and a channel that exist"
         return ConfigError(error.what, hint=hint)
+    if isinstance(error, ForeignAnswerError):
+        return error
     if answer.status == 400 and isinstance(error, BossRefusedError):
         return ConfigError(error.what, hint="`boss-ingest run CONFIG --dry-run` looks for what may be wrong")
     return error

@@ -65,6 +65,14 @@ def _waiting(event: events.Waiting) -> str:
     return f"the Boss asks to wait {duration(event.wait_s)}" + (f": {event.why}" if event.why else "")
 
 
+def _silent(event: events.BossSilent) -> str:
+    left = duration(event.give_up_s - event.failing_s)
+    return (
+        f"no usable answer from the Boss for {duration(event.failing_s)} ({event.error.what}); "
+        f"asking again for up to {left}"
+    )
+
+
 _SENTENCES: dict[type, Callable[[Any], str]] = {
     events.Preparing: lambda e: (
         f"the Boss is filling the queue of job {e.job_id}; that can take some minutes"
@@ -79,6 +87,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     events.Verifying: lambda _: "the Boss is verifying the job",
     events.BackToUploading: lambda e: f"back to uploading: {e.why}",
     events.Completed: lambda e: f"the Boss says job {e.job_id} is complete",
+    events.BossSilent: _silent,
     events.SetAside: lambda e: f"set aside after {count(e.attempts, 'try')}: {task_name(e.key)}\n  {e.error}",
     events.Substituted: lambda e: f"made up, as the job file asks: {task_name(e.key)}: {e.what}",
     events.Stopping: lambda e: f"finishing {count(e.in_flight, 'task')} in flight",

@@ -33,10 +33,10 @@ async def finish(
             return await _until_it_ends(boss, job_id, stop=stop, observe=observe)
     except TimeoutError as error:
         raise GaveUpError(
-            f"job {job_id}: the Boss has been completing it for {verify_timeout_s / 3600:.1f} h "
-            "and has not finished",
-            hint="everything was uploaded; ask whoever runs the Boss to look at the job, "
-            f"and see it with `boss-ingest status --job-id {job_id}`",
+            f"job {job_id}: the Boss has been completing it for {_long(verify_timeout_s)} without an end",
+            hint="everything was uploaded; ask whoever runs the Boss to look at the job, and see it with "
+            f"`boss-ingest status --job-id {job_id}`; `boss-ingest complete --job-id {job_id}` waits on, "
+            "for as long as --verify-timeout says",
         ) from error
 
 
@@ -59,6 +59,11 @@ async def _until_it_ends(boss: BossClient, job_id: int, *, stop: Stop, observe: 
                 if state is JobState.UPLOADING:
                     observe(events.BackToUploading("the Boss found tiles missing and asks for them again"))
                     return False
+                await stop.sleep(_SHORTEST_WAIT_S)
+
+
+def _long(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
 
 
 async def _verified(boss: BossClient, job_id: int) -> JobState:

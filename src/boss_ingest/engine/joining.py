@@ -20,8 +20,10 @@ _LONGEST_PREPARING_S = 6 * 3600.0  # the Boss leaves a job PREPARING for good wh
 _NO_KEYS_NEEDED = {JobState.COMPLETE, JobState.COMPLETING, JobState.WAIT_ON_QUEUES}
 
 
-async def join_when_ready(boss: BossClient, job_id: int, *, stop: Stop, observe: events.Observer) -> Joined:
-    """Join, and again while the Boss is filling the queue; afterwards never without need.
+async def join_when_ready(
+    boss: BossClient, job_id: int, *, then: BossClient, stop: Stop, observe: events.Observer
+) -> Joined:
+    """Join, and again (by `then`) while the Boss is filling the queue; afterwards never without need.
 
     Each join of a live job makes the Boss mint new keys, so one is done and its answer is shared
     (docs/protocol.md, "Joining"). Returns a job in UPLOADING with credentials, or one that needs none.
@@ -31,6 +33,7 @@ async def join_when_ready(boss: BossClient, job_id: int, *, stop: Stop, observe:
     began_s = time.monotonic()
     while True:
         joined = await stop.unless(boss.join(job_id))
+        boss = then
         state = joined.job.state
         if state in _NO_KEYS_NEEDED or (state is JobState.UPLOADING and joined.credentials is not None):
             return joined

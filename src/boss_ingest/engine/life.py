@@ -12,16 +12,21 @@ from boss_ingest.boss.jobs import JobState, Joined
 from boss_ingest.engine import events
 from boss_ingest.engine.finish import finish
 from boss_ingest.engine.joining import check_same_job, check_storable, join_when_ready, keys_of
+from boss_ingest.engine.patience import go_on_with, patient
 from boss_ingest.engine.pipeline import End
-from boss_ingest.engine.upload import Work, open_pipeline
+from boss_ingest.engine.rounds import Rounds
+from boss_ingest.engine.upload import Work, open_pipeline, untold
 from boss_ingest.errors import (
     ExitCode,
     IngestError,
     JobGoneError,
+    NotAllowedError,
     QueueGoneError,
     StopRequestedError,
     TransientError,
 )
+
+_ENDS_WELL = {JobState.COMPLETE, JobState.COMPLETING, JobState.WAIT_ON_QUEUES}
 
 _POOL_SLACK = 16  # connections beside the PUTs: receives, index messages, deletes
 
@@ -48,27 +53,38 @@ async def ingest(work: Work, boss: BossClient, job_id: int, *, ca_bundle: Path |
             f"job {job_id} is not finished; nothing is lost",
             hint=f"go on with `boss-ingest join --job-id {job_id}`",
         ) from error
+    except NotAllowedError as error:
+        raise NotAllowedError(error.what, hint=f"{error.hint}; {go_on_with(job_id)}") from error
 
 
 async def _until_it_ends(work: Work, boss: BossClient, job_id: int, *, ca_bundle: Path | None) -> Outcome:
+    """A person waits for the answer to the first join; from then on the Boss may be away for a while."""
+    later = patient(boss, job_id, give_up_s=work.options.give_up_s, observe=work.observe)
+    boss = boss.with_patience(hint=go_on_with(job_id))
+    rounds = Rounds(job_id, work.tally)
     while True:
-        joined = await join_when_ready(boss, job_id, stop=work.stop, observe=work.observe)
+        joined = await join_when_ready(boss, job_id, then=later, stop=work.stop, observe=work.observe)
+        boss = later
         check_same_job(joined, work.job)
         work.tally.total = joined.job.tile_count
         if joined.job.state is JobState.COMPLETE:
             return _complete(work, job_id)
         if joined.job.state is JobState.UPLOADING:
             check_storable(joined)
-            return await _upload_and_finish(work, boss, joined, ca_bundle=ca_bundle)
-        if await finish_job(work, boss, job_id):
+            if outcome := await _upload_and_finish(work, boss, joined, rounds, ca_bundle=ca_bundle):
+                return outcome
+        elif await finish_job(work, boss, job_id):
             return _complete(work, job_id)
+        await rounds.once_more(work.stop)
 
 
 async def _upload_and_finish(
-    work: Work, boss: BossClient, joined: Joined, *, ca_bundle: Path | None
-) -> Outcome:
+    work: Work, boss: BossClient, joined: Joined, rounds: Rounds, *, ca_bundle: Path | None
+) -> Outcome | None:
+    """None when another join must tell how to go on."""
     job_id = joined.job.id
-    assert joined.job.upload_queue is not None
+    if joined.job.upload_queue is None:
+        raise untold(joined, "upload queue")
     account = Account(
         _issuer(boss, joined),
         queue_url=joined.job.upload_queue,
@@ -87,6 +103,7 @@ async def _upload_and_finish(
             work.observe(events.Drained(job_id))
             if await finish_job(work, boss, job_id):
                 return _complete(work, job_id)
+            await rounds.once_more(work.stop)
 
 
 async def finish_job(work: Work, boss: BossClient, job_id: int) -> bool:
@@ -111,17 +128,18 @@ def _issuer(boss: BossClient, joined: Joined) -> Callable[[], Awaitable[Keys]]:
             given = await boss.join(joined.job.id)
         if given.credentials is None:
             what = f"the Boss gives no keys for job {joined.job.id}, which is {given.job.state.name}"
-            raise TransientError(what) if given.job.state is JobState.UPLOADING else JobGoneError(what)
+            live = given.job.state in {JobState.PREPARING, JobState.UPLOADING}
+            raise TransientError(what) if live else JobGoneError(what)
         return keys_of(given)
 
     return issue
 
 
-async def _after_the_end(work: Work, boss: BossClient, job_id: int, error: IngestError) -> Outcome:
+async def _after_the_end(work: Work, boss: BossClient, job_id: int, error: IngestError) -> Outcome | None:
     """Queue and keys go away when somebody else completes the job, or cancels it."""
-    state = (await boss.status(job_id)).state
-    if state in {JobState.COMPLETE, JobState.COMPLETING} and await finish_job(work, boss, job_id):
-        return _complete(work, job_id)
+    state = (await work.stop.unless(boss.status(job_id))).state
+    if state in _ENDS_WELL:
+        return _complete(work, job_id) if await finish_job(work, boss, job_id) else None
     raise JobGoneError(
         f"job {job_id} has no queue any more and is {state.name}",
         hint="if nobody cancelled it, ask whoever runs the Boss; a new job is made by `boss-ingest run`",

@@ -11,6 +11,7 @@ from boss_ingest.boss.client import BossClient
 from tests.scripted_boss import ScriptedBoss
 
 TOKEN = "s3cret0token"
+FOUR_TRIES_S = 1.5  # the pauses between them are 0.2, 0.4 and 0.8 s
 
 
 @pytest.fixture
@@ -31,6 +32,12 @@ async def boss(server: ScriptedBoss, pauses: list[float]) -> AsyncIterator[BossC
         pauses.append(seconds)
 
     async with BossClient(
-        server.url, SecretStr(TOKEN), attempts=4, timeout_s=10, sleep=sleep, dice=lambda: 1.0
+        server.url,
+        SecretStr(TOKEN),
+        give_up_s=FOUR_TRIES_S,
+        timeout_s=10,
+        sleep=sleep,
+        clock=lambda: sum(pauses),
+        dice=lambda: 1.0,
     ) as client:
         yield client

@@ -29,8 +29,19 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ScriptedBoss]
 
 @pytest.fixture
 async def boss(server: ScriptedBoss) -> AsyncIterator[BossClient]:
-    async def sleep(_: float) -> None:
+    slept_s: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept_s.append(seconds)
         await asyncio.sleep(0)
 
-    async with BossClient(server.url, SecretStr("t0ken"), attempts=4, timeout_s=10, sleep=sleep) as client:
+    async with BossClient(
+        server.url,
+        SecretStr("t0ken"),
+        give_up_s=1.5,
+        timeout_s=10,
+        sleep=sleep,
+        clock=lambda: sum(slept_s),
+        dice=lambda: 1.0,
+    ) as client:
         yield client

@@ -23,7 +23,7 @@ from tests.unit.engine.boss_answers import CANCELLED, NO_QUEUE, NO_SUCH_JOB, joi
 async def join(boss: BossClient, stop: ImpatientStop, seen: list[events.Event] | None = None) -> Joined:
     observe = (seen if seen is not None else []).append
     async with asyncio.timeout(20):
-        return await join_when_ready(boss, 7, stop=stop, observe=observe)
+        return await join_when_ready(boss, 7, then=boss, stop=stop, observe=observe)
 
 
 async def test_a_job_that_is_prepared_is_joined_until_it_is_uploading(
