@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from boss_ingest.engine import finish, joining, pipeline, retry
 from tests.command import Machine
 from tests.fault.ground import Ground, open_ground
+from tests.fault.waits import shorten_waits
 from tests.volumes import Source, pattern, slices_source, zarr_source
 
 if TYPE_CHECKING:
@@ -20,17 +20,7 @@ TILES = 4
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is seconds in life is milliseconds here; the counts stay."""
-    for module, name, seconds in (
-        (pipeline, "_FIRST_LOOK_S", 0.0),
-        (pipeline, "_LATER_LOOK_S", 1.0),
-        (retry, "_FIRST_S", 0.005),
-        (retry, "_CEILING_S", 0.1),
-        (joining, "_FIRST_POLL_S", 0.01),
-        (finish, "_FIRST_POLL_S", 0.01),
-        (finish, "_LAST_POLL_S", 0.05),
-    ):
-        monkeypatch.setattr(module, name, seconds)
+    shorten_waits(monkeypatch)
 
 
 @pytest.fixture

@@ -123,6 +123,7 @@ class FaultProxy:
             await request.read_body(client)
         seen = self._see(request)
         happening = self._script.take(seen)
+        seen.met = happening.is_any
         await _tell(happening, "before", seen)
         await asyncio.sleep(happening.latency_s)
         if isinstance(happening.fault, Hang) and happening.fault.when == "before":

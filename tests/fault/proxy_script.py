@@ -21,6 +21,10 @@ class Happening:
     bytes_per_s: float | None = None
     tells: list[Tell] = field(default_factory=list)
 
+    @property
+    def is_any(self) -> bool:
+        return self != Happening()
+
     def to_tell(self, moment: str) -> list[Tell]:
         return [tell for tell in self.tells if tell.moment == moment]
 
