@@ -12,9 +12,10 @@ from pydantic import SecretStr
 
 from boss_ingest.aws.account import Account, Keys
 from boss_ingest.local.settings import TILE_BUCKET
-from tests.contract.local_server import running_local_boss
+from tests.contract.local_server import Ground, running_local_boss
 from tests.contract.moto_server import second_opinion
 from tests.contract.rclone_server import ACCESS_KEY, SECRET_KEY, running_rclone
+from tests.contract.throwaway_tls import certificates, tls_front
 from tests.doubles.memory_bucket import MemoryBucket
 
 if TYPE_CHECKING:
@@ -57,20 +58,52 @@ async def open_rclone(_moto_url: str, directory: Path) -> AsyncIterator[Buckets]
 
 
 @asynccontextmanager
-async def open_local_boss(_moto_url: str, directory: Path) -> AsyncIterator[Buckets]:
-    async with running_local_boss(directory) as ground:
-
-        async def read(key: str) -> tuple[bytes, dict[str, str]]:
-            (found,) = (one for one in ground.boss.objects(TILE_BUCKET) if one.key == key)
-            return found.read(), dict(found.metadata)
-
-        async with Account(ground.issue, queue_url=ground.upload_url, concurrency=8, env={}) as account:
-            yield Buckets(account.bucket(TILE_BUCKET), account.bucket("no.such.bucket"), read)
+async def open_rclone_tls(_moto_url: str, directory: Path) -> AsyncIterator[Buckets]:
+    pem = certificates(directory)
+    served = directory / "served"
+    served.mkdir()
+    async with (
+        running_rclone(served, pem) as url,
+        _over_http(url, ACCESS_KEY, SECRET_KEY, pem.ca_bundle) as buckets,
+    ):
+        yield buckets
 
 
 @asynccontextmanager
-async def _over_http(url: str, access_key: str, secret_key: str) -> AsyncIterator[Buckets]:
-    s3 = second_opinion("s3", url, access_key, secret_key)
+async def open_local_boss(_moto_url: str, directory: Path) -> AsyncIterator[Buckets]:
+    async with running_local_boss(directory) as ground, _of_local_boss(ground, {}) as buckets:
+        yield buckets
+
+
+@asynccontextmanager
+async def open_local_boss_tls(_moto_url: str, directory: Path) -> AsyncIterator[Buckets]:
+    pem = certificates(directory)
+    async with (
+        running_local_boss(directory / "boss") as ground,
+        tls_front(ground.boss.url, pem) as url,
+        _of_local_boss(ground, {"AWS_ENDPOINT_URL_S3": url}, pem.ca_bundle) as buckets,
+    ):
+        yield buckets
+
+
+@asynccontextmanager
+async def _of_local_boss(
+    ground: Ground, env: dict[str, str], ca_bundle: Path | None = None
+) -> AsyncIterator[Buckets]:
+    async def read(key: str) -> tuple[bytes, dict[str, str]]:
+        (found,) = (one for one in ground.boss.objects(TILE_BUCKET) if one.key == key)
+        return found.read(), dict(found.metadata)
+
+    url = ground.upload_url
+    async with Account(ground.issue, queue_url=url, concurrency=8, ca_bundle=ca_bundle, env=env) as account:
+        yield Buckets(account.bucket(TILE_BUCKET), account.bucket("no.such.bucket"), read)
+
+
+@asynccontextmanager
+async def _over_http(
+    url: str, access_key: str, secret_key: str, ca_bundle: Path | None = None
+) -> AsyncIterator[Buckets]:
+    s3 = second_opinion("s3", url, access_key, secret_key, ca_bundle)
     name = f"tiles.production.boss.{uuid.uuid4().hex[:8]}"
     await asyncio.to_thread(s3.create_bucket, Bucket=name)
 
@@ -85,8 +118,16 @@ async def _over_http(url: str, access_key: str, secret_key: str) -> AsyncIterato
 
         return await asyncio.to_thread(get)
 
-    async with Account(keys, queue_url=f"{url}/1/upload", concurrency=8, env={}) as account:
+    queue_url = f"{url}/1/upload"
+    async with Account(keys, queue_url=queue_url, concurrency=8, ca_bundle=ca_bundle, env={}) as account:
         yield Buckets(account.bucket(name), account.bucket("no.such.bucket"), read)
 
 
-BUCKETS = {"memory": open_memory, "moto": open_moto, "rclone": open_rclone, "local boss": open_local_boss}
+BUCKETS = {
+    "memory": open_memory,
+    "moto": open_moto,
+    "rclone": open_rclone,
+    "rclone, TLS": open_rclone_tls,
+    "local boss": open_local_boss,
+    "local boss, TLS": open_local_boss_tls,
+}

@@ -12,6 +12,7 @@ from moto.server import ThreadedMotoServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @contextmanager
@@ -26,12 +27,19 @@ def running_moto() -> Iterator[str]:
 
 
 @functools.cache
-def second_opinion(service: str, url: str, access_key: str = "admin", secret_key: str = "admin") -> Any:
+def second_opinion(
+    service: str,
+    url: str,
+    access_key: str = "admin",
+    secret_key: str = "admin",
+    ca_bundle: Path | None = None,
+) -> Any:
     """A boto3 client: another code path than ours, with everything at its defaults."""
     return boto3.client(
         service,
         region_name="us-east-1",
         endpoint_url=url,
+        verify=str(ca_bundle) if ca_bundle else None,
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
         config=Config(s3={"addressing_style": "path"}),

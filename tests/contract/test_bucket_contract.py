@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from boss_ingest.aws.bucket import Stored
-from boss_ingest.errors import RefusedError
+from boss_ingest.aws.checksums import crc64nvme
+from boss_ingest.errors import RefusedError, TransientError
 from tests.contract.buckets import BUCKETS, Buckets
 from tests.contract.moto_server import running_moto
 
@@ -95,3 +96,14 @@ async def test_a_bucket_that_is_not_there_refuses(buckets: Buckets) -> None:
 async def test_metadata_that_no_header_can_carry_is_refused(buckets: Buckets, value: str) -> None:
     with pytest.raises(RefusedError, match="receipt_handle"):
         await buckets.bucket.put(KEY, b"body", metadata={"receipt_handle": value})
+
+
+async def test_bytes_that_changed_on_their_way_are_not_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boss_ingest.aws.s3.crc64nvme", lambda _body: crc64nvme(b"what was sent"))
+    async with BUCKETS["local boss"]("", tmp_path) as opened:
+        with pytest.raises(TransientError, match="BadDigest"):
+            await opened.bucket.put(KEY, b"what arrived", metadata={})
+        with pytest.raises(ValueError, match="got 0"):  # there is none
+            await opened.read(KEY)

@@ -41,7 +41,10 @@ class Answer:
 
 
 class Transport:
-    """HTTP with one service at one base URL, on up to `connections` connections. An async context manager."""
+    """HTTP with one service at one base URL, on up to `connections` connections. An async context manager.
+
+    It `is_private` when nobody can change what is on its way: encrypted, or never leaving this machine.
+    """
 
     def __init__(
         self, service: str, base_url: str, signer: Signer, *, connections: int, trust: ssl.SSLContext
@@ -55,12 +58,8 @@ class Transport:
         self._origin = str(self._url.origin())
         self._host = self._url.host_port_subcomponent or ""
         self._proxy = proxy_for(base_url)
+        self.is_private = self._url.scheme == "https" or is_loopback(self._url.host or "")
         self._session: aiohttp.ClientSession | None = None
-
-    @property
-    def is_private(self) -> bool:
-        """Whether nobody can change what is on its way: it is encrypted, or never leaves this machine."""
-        return self._url.scheme == "https" or is_loopback(self._url.host or "")
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(

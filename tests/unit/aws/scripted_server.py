@@ -100,4 +100,4 @@ def account(url: str, *, access_keys: tuple[str, ...] = ("AKIDONE",), **more: ob
     async def issue() -> Keys:
         return Keys(next(left), SecretStr("hush-hush"), SecretStr("token-hush"))
 
-    return Account(issue, queue_url=f"{url}/1/upload-7", concurrency=4, env={}, **more)  # type: ignore[arg-type]  # passed on as given
+    return Account(issue, queue_url=f"{url}/1/upload-7", concurrency=4, **{"env": {}, **more})  # type: ignore[arg-type]  # passed on as given

@@ -128,3 +128,32 @@ async def test_no_secret_is_logged_at_any_level(caplog: pytest.LogCaptureFixture
     async with scripted(STORED) as server, account(server.url) as opened:
         await opened.bucket("tiles").put("key", b"body", metadata={"receipt_handle": "receipt-hush"})
     assert "hush" not in caplog.text
+
+
+async def test_the_proxy_of_the_environment_is_used_but_not_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    messages = respond("200 OK", b"{}")
+    async with scripted(STORED) as proxy, scripted(messages) as sqs:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("http_proxy", proxy.url)
+        env = {"AWS_ENDPOINT_URL_S3": "http://s3.site.example"}
+        async with account(sqs.url, env=env) as opened:
+            await opened.bucket("tiles").put("a&b", b"body", metadata={})
+            assert await opened.upload_queue(f"{sqs.url}/1/q").lease(1, wait_s=0, lease_s=60) == []
+    (request,) = proxy.requests
+    assert request.start == "PUT http://s3.site.example/tiles/a%26b HTTP/1.1"
+    assert request.headers["host"] == "s3.site.example"
+    assert len(sqs.requests) == 1
+
+
+async def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted(b"") as gone:
+        pass
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, gone.url)
+    env = {"AWS_ENDPOINT_URL_S3": "https://s3.site.example"}
+    async with account("http://127.0.0.1:9", env=env) as opened:
+        with pytest.raises(TransientError, match="ProxyConnectionError") as unreachable:
+            await opened.bucket("tiles").put("key", b"body", metadata={})
+    assert "HTTPS_PROXY" in unreachable.value.hint
