@@ -10,6 +10,7 @@ from boss_ingest.encode.png import Proved
 SIGNATURES = (b"II*\0", b"MM\0*")
 
 _FORMATS = {3: "H", 4: "I"}  # SHORT, LONG
+_SIZES_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
 _OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _COUNTS, _SAMPLE_FORMAT = 273, 274, 277, 278, 279, 339
 
@@ -26,7 +27,7 @@ def prove(body: bytes, *, name: str) -> Proved | None:
     """
     order = "<" if body[:1] == b"I" else ">"
     try:
-        tags, pages = _first_page(body, order)
+        tags, pages = _first_page(body, order, name=name)
         plain = (
             pages == 1
             and _PHOTOMETRIC in tags
@@ -51,17 +52,21 @@ def prove(body: bytes, *, name: str) -> Proved | None:
     return Proved(rows, columns, bits)
 
 
-def _first_page(body: bytes, order: str) -> tuple[dict[int, tuple[int, ...]], int]:
-    """The whole-number tags of the first page; and 1, or 2 when more pages follow."""
+def _first_page(body: bytes, order: str, *, name: str) -> tuple[dict[int, tuple[int, ...]], int]:
+    """The whole-number tags of the first page that are understood; and 1, or 2 when more pages follow."""
     (at,) = struct.unpack_from(f"{order}I", body, 4)
     (entries,) = struct.unpack_from(f"{order}H", body, at)
     tags: dict[int, tuple[int, ...]] = {}
+    told_bytes = 0
     for entry in range(at + 2, at + 2 + 12 * entries, 12):
         tag, kind, count = struct.unpack_from(f"{order}HHI", body, entry)
-        if kind not in _FORMATS:
-            if tag in _UNDERSTOOD:
-                raise ValueError(f"tag {tag} is no whole number")
+        told_bytes += count * _SIZES_BYTES.get(kind, 1)
+        if told_bytes > 2 * len(body):  # the same bytes again and again would take minutes to read
+            raise cut_short(name, f"the tags of the TIFF are longer than its {len(body)} bytes")
+        if tag not in _UNDERSTOOD:
             continue
+        if kind not in _FORMATS:
+            raise ValueError(f"tag {tag} is no whole number")
         form = f"{order}{count}{_FORMATS[kind]}"
         where = entry + 8
         if struct.calcsize(form) > 4:
