@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from boss_ingest.aws.keys import PROPAGATION_S, Keyring, Keys
 from boss_ingest.errors import CredentialsError, GaveUpError, IngestError, JobGoneError, TransientError
+from tests.doubles.warped_time import WarpedLoop
 
 EXPIRED = CredentialsError("storing x: ExpiredToken (400)", code="ExpiredToken")
 RENEW_AFTER_S = 3000.0
@@ -184,6 +189,110 @@ async def test_renewing_ahead_of_time_outlives_a_refusal(boss: Boss, error: Inge
         boss.error = None
         await boss.let_pass(1000)
     assert len(boss.in_use) == 2
+
+
+async def test_new_keys_that_are_refused_give_way_to_the_old_and_are_tried_again_later(boss: Boss) -> None:
+    async with running(boss):
+        while boss.in_use[-1] == "AKID1":
+            await boss.let_pass(1)
+        await boss.keyring.renew(because=EXPIRED)
+        assert boss.in_use == ["AKID1", "AKID2", "AKID1"]
+        await boss.let_pass(200)
+        assert boss.in_use == ["AKID1", "AKID2", "AKID1", "AKID2"]
+        await boss.let_pass(1000)
+    assert len(boss.issued_at_s) == 2, "the same keys: AWS had not known them yet"
+
+
+async def test_of_many_refusals_of_new_keys_only_the_first_brings_the_old_ones_back(boss: Boss) -> None:
+    async with running(boss):
+        while boss.in_use[-1] == "AKID1":
+            await boss.let_pass(1)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(50):
+                group.create_task(boss.keyring.renew(because=EXPIRED))
+        await boss.let_pass(1)
+        await boss.keyring.renew(because=EXPIRED)  # was under way
+        assert boss.in_use == ["AKID1", "AKID2", "AKID1"]
+
+
+async def test_old_keys_that_came_back_only_to_end_are_followed_by_the_new(boss: Boss) -> None:
+    async with running(boss):
+        while boss.in_use[-1] == "AKID1":
+            await boss.let_pass(1)
+        await boss.keyring.renew(because=EXPIRED)
+        await boss.let_pass(15)
+        await boss.keyring.renew(because=EXPIRED)
+        assert boss.in_use == ["AKID1", "AKID2", "AKID1", "AKID2"]
+    assert len(boss.issued_at_s) == 2
+
+
+@settings(max_examples=15, deadline=None)
+@given(slow_s=st.lists(st.sampled_from([0.0, 30.0, 300.0, 1e9]), min_size=1, max_size=20), seed=st.integers())
+def test_while_the_old_keys_work_no_new_ones_stop_the_work(slow_s: list[float], seed: int) -> None:
+    """Whatever the new ones are: at once known, late, or never."""
+    day = Day(lambda n: (0.0, 1e9) if n == 0 else (slow_s[n % len(slow_s)], 1e9), seed)
+    day.run()
+    assert day.longest_refusal_s <= 4.0
+    assert day.issued < 18
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    lives_s=st.lists(st.floats(700.0, 9000.0), min_size=1, max_size=20),
+    slow_s=st.floats(0.0, 15.0),
+    seed=st.integers(),
+)
+def test_keys_that_end_at_any_time_stop_the_work_for_less_than_a_minute(
+    lives_s: list[float], slow_s: float, seed: int
+) -> None:
+    day = Day(lambda n: (slow_s if n else 0.0, lives_s[n % len(lives_s)]), seed)
+    day.run()
+    assert day.longest_refusal_s < 60.0
+
+
+class Day:
+    """Three hours of a request every two seconds; `kinds` tells how long keys are unknown, and how long they last."""
+
+    def __init__(self, kinds: Callable[[int], tuple[float, float]], seed: int) -> None:
+        random.seed(seed)
+        self.kinds = kinds
+        self.issued = 0
+        self.longest_refusal_s = 0.0
+        self.good: dict[str, tuple[float, float]] = {}
+        self.in_use = ""
+
+    def run(self) -> None:
+        with asyncio.Runner(loop_factory=WarpedLoop) as runner:
+            runner.run(self._work())
+
+    async def _issue(self) -> Keys:
+        now_s = asyncio.get_running_loop().time()
+        slow_s, life_s = self.kinds(self.issued)
+        name = f"AKID{self.issued}"
+        self.issued += 1
+        self.good[name] = now_s + slow_s, now_s + life_s
+        return Keys(name, SecretStr("secret"), None)
+
+    def _install(self, keys: Keys) -> None:
+        self.in_use = keys.access_key
+
+    async def _work(self) -> None:
+        clock = asyncio.get_running_loop().time
+        keyring = Keyring(self._issue, self._install, renew_after_s=RENEW_AFTER_S, clock=clock)
+        await keyring.start()
+        renewal = asyncio.create_task(keyring.renew_ahead_of_time())
+        refused_since_s: float | None = None
+        for _ in range(3 * 1800):
+            await asyncio.sleep(2.0)
+            known_from_s, until_s = self.good[self.in_use]
+            if known_from_s <= clock() < until_s:
+                refused_since_s = None
+                continue
+            refused_since_s = refused_since_s or clock()
+            self.longest_refusal_s = max(self.longest_refusal_s, clock() - refused_since_s)
+            await keyring.renew(because=EXPIRED)
+        renewal.cancel()
+        await asyncio.gather(renewal, return_exceptions=True)
 
 
 class running:  # noqa: N801 - reads as a verb
