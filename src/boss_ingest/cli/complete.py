@@ -10,6 +10,7 @@ from boss_ingest.cli.connection import connection_options, open_boss, take_conne
 from boss_ingest.cli.known_job import known_job
 from boss_ingest.cli.progress import watch
 from boss_ingest.cli.running import run_to_exit, say
+from boss_ingest.cli.work_options import verify_timeout_option
 from boss_ingest.cli.working import tell_outcome
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="What happens in plain lines, in JSON lines on standard output, or not at all.",
 )
+@verify_timeout_option
 @connection_options
-def complete(job_id: int, progress: str, **options: Any) -> None:
+def complete(job_id: int, progress: str, verify_timeout: float | None, **options: Any) -> None:
     """Ask the Boss to verify a job and finish it, and wait until it has."""
     connection = take_connection(options)
 
@@ -34,6 +36,7 @@ def complete(job_id: int, progress: str, **options: Any) -> None:
         there, _ = known_job(job_id, connection)
         from boss_ingest.engine.finish import finish
         from boss_ingest.engine.options import Options
+        from boss_ingest.engine.patience import patient
         from boss_ingest.engine.tally import Tally
         from boss_ingest.errors import ExitCode
 
@@ -41,8 +44,13 @@ def complete(job_id: int, progress: str, **options: Any) -> None:
             open_boss(there, there.base_url(), say=say) as boss,
             watch(Tally(), progress, unit="tasks") as observe,
         ):
+            defaults = Options()
             done = await finish(
-                boss, job_id, stop=stop, observe=observe, verify_timeout_s=Options().verify_timeout_s
+                patient(boss, job_id, give_up_s=defaults.give_up_s, observe=observe),
+                job_id,
+                stop=stop,
+                observe=observe,
+                verify_timeout_s=verify_timeout or defaults.verify_timeout_s,
             )
         if done:
             tell_outcome(job_id, ExitCode.COMPLETE, "the job is complete", progress=progress)

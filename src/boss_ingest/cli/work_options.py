@@ -49,6 +49,13 @@ def blosc_codec(text: str) -> Codec:
         raise click.BadParameter(f"{error}; write for example zstd:3:bit") from None
 
 
+verify_timeout_option = click.option(
+    "--verify-timeout",
+    type=click.FloatRange(1.0),
+    metavar="SECONDS",
+    help="Longest wait for the Boss to verify and finish the job  [default: 21600, six hours]",
+)
+
 _OPTIONS = [
     click.option("--concurrency", type=click.IntRange(1, 1024), help="Most PUTs in flight  [default: 64]"),
     click.option(
@@ -90,6 +97,7 @@ _OPTIONS = [
         is_flag=True,
         help="Stop when all is uploaded; `boss-ingest complete` does the rest.",
     ),
+    verify_timeout_option,
     click.option(
         "--builtin-plugins-only", is_flag=True, help="Refuse plugin code that is not boss-ingest's."
     ),
@@ -120,6 +128,7 @@ def take_options(given: dict[str, Any]) -> Options:
         "workers": given.pop("workers"),
         "attempts": given.pop("attempts"),
         "read_timeout_s": given.pop("read_timeout"),
+        "verify_timeout_s": given.pop("verify_timeout"),
         "codec": given.pop("codec"),
         "include_outside": given.pop("include_outside"),
         "manual_complete": given.pop("manual_complete"),

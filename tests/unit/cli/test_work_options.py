@@ -56,7 +56,7 @@ def test_what_is_not_given_is_the_engines_default() -> None:
 def test_every_option_reaches_the_engine() -> None:
     options = parse(
         *("--concurrency", "7", "--memory", "1G", "-p", "2", "--attempts", "5", "--read-timeout", "9"),
-        *("--codec", "zstd:3:bit", "--include-outside", "--manual-complete"),
+        *("--codec", "zstd:3:bit", "--include-outside", "--manual-complete", "--verify-timeout", "60"),
     )
     assert options == Options(
         concurrency=7,
@@ -67,6 +67,7 @@ def test_every_option_reaches_the_engine() -> None:
         codec=Codec("zstd", 3, "bit"),
         include_outside=True,
         manual_complete=True,
+        verify_timeout_s=60.0,
     )
 
 
@@ -80,5 +81,6 @@ def test_the_defaults_that_help_shows_are_the_defaults() -> None:
     options = Options()
     for default in (options.concurrency, options.attempts, int(options.read_timeout_s)):
         assert f"[default: {default}]" in shown
+    assert f"[default: {options.verify_timeout_s:.0f}, six hours]" in shown
     for codec in (FOR_IMAGES, FOR_LABELS):
         assert f"{codec.name}:{codec.level}:{codec.shuffle}" in shown
