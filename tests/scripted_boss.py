@@ -63,6 +63,7 @@ class ScriptedBoss:
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.url = ""
+        self.heard = asyncio.Event()  # there was a request
         self._release = asyncio.Event()
         self._replies: defaultdict[str, deque[Reply]] = defaultdict(deque)
         app = web.Application()
@@ -94,6 +95,7 @@ class ScriptedBoss:
 
     async def _answer(self, request: web.Request) -> web.Response:
         body = await request.read()
+        self.heard.set()
         self.asked.append(Asked(request.method, request.raw_path, dict(request.headers), body))
         replies = self._replies.get(f"{request.method} {request.raw_path}")
         if not replies:
