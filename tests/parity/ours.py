@@ -15,7 +15,7 @@ from PIL import Image
 from boss_ingest.errors import IngestError, MissingSourceError
 from boss_ingest.plugins.catalogue import layouts
 from boss_ingest.plugins.classic import ClassicChunks, ClassicTiles
-from boss_ingest.plugins.reader import Box, ChunkReader, Setup, TileIndex, TileReader
+from boss_ingest.plugins.reader import Box, ChunkReader, MadeUp, Setup, TileIndex, TileReader
 from tests.parity.case import Case, Index, Outcome
 
 PACKAGE = "ingestclient.plugins"
@@ -107,7 +107,8 @@ def _refused(error: IngestError) -> Outcome:
     return Outcome(error=kind, text=str(error))
 
 
-def _pixels(source: bytes | NDArray[Any]) -> NDArray[Any]:
+def _pixels(source: bytes | NDArray[Any] | MadeUp) -> NDArray[Any]:
+    source = source.voxels if isinstance(source, MadeUp) else source
     if isinstance(source, np.ndarray):
         return source
     with Image.open(io.BytesIO(source)) as image:

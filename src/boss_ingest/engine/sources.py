@@ -21,7 +21,7 @@ from boss_ingest.engine import worker
 from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
 from boss_ingest.errors import IngestError, PluginError, SourceError, of_source
 from boss_ingest.plugins.blame import last_line
-from boss_ingest.plugins.reader import Box, ChunkReader, TileIndex, TileReader
+from boss_ingest.plugins.reader import Box, ChunkReader, MadeUp, TileIndex, TileReader
 
 _ZYX = tuple[int, int, int]
 
@@ -113,14 +113,15 @@ class ReaderTiles:
 
     async def _read(self, index: TileIndex, spec: TileSpec, name: str) -> ReadTile:
         async with others_code(f"tile {index}", timeout_s=self._timeout_s):
-            source = await self._reader.read(index)
+            found = await self._reader.read(index)
+        source, made_up = (found.voxels, found.why) if isinstance(found, MadeUp) else (found, "")
         _check_kind(source, bytes, np.ndarray, name=name, due="the bytes of an image, or an array (y, x)")
         with _memory_for(name):
             if isinstance(source, bytes) and await asyncio.to_thread(inspect, source, spec, name=name):
                 return ReadTile(TileImage(source, passed_through=True))
             if is_quick(source, spec):
-                return ReadTile(await asyncio.to_thread(fit, source, spec, name=name))
-            return ReadTile(await self._pool.call(worker.fit_tile, source, spec, name))
+                return ReadTile(await asyncio.to_thread(fit, source, spec, name=name), made_up)
+            return ReadTile(await self._pool.call(worker.fit_tile, source, spec, name), made_up)
 
 
 class PluginTiles:
@@ -198,15 +199,22 @@ class ReaderChunks:
         async with others_code(f"chunk {box}", timeout_s=self._timeout_s):
             name = self._reader.locate(box)
         with of_source(name):
-            checked = await self._read(box, self._form.spec(task), name)
-        return ArrayChunk(checked.array_zyx, self._form.codec, self._threads, converted=checked.converted)
+            checked, made_up = await self._read(box, self._form.spec(task), name)
+        return ArrayChunk(
+            checked.array_zyx,
+            self._form.codec,
+            self._threads,
+            made_up=made_up,
+            converted=checked.converted,
+        )
 
-    async def _read(self, box: Box, spec: ChunkSpec, name: str) -> CheckedChunk:
+    async def _read(self, box: Box, spec: ChunkSpec, name: str) -> tuple[CheckedChunk, str]:
         async with others_code(f"chunk {box}", timeout_s=self._timeout_s):
-            array = await self._reader.read(box)
+            found = await self._reader.read(box)
+        array, made_up = (found.voxels, found.why) if isinstance(found, MadeUp) else (found, "")
         _check_kind(array, np.ndarray, name=name, due="an array (z, y, x)")
         with _memory_for(name):
-            return await asyncio.to_thread(check_chunk, array, spec, name=name)
+            return await asyncio.to_thread(check_chunk, array, spec, name=name), made_up
 
 
 class _FinishedChunk:

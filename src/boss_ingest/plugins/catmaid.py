@@ -29,6 +29,7 @@ from boss_ingest.plugins.catmaid_readers import (
     grey,
 )
 from boss_ingest.plugins.path import PathProcessor
+from boss_ingest.plugins.reader import MadeUp
 from boss_ingest.plugins.tile import TileProcessor
 
 
@@ -111,16 +112,15 @@ class CatmainURLTileProcessor(TileProcessor):
         from PIL import Image
 
         found = asyncio.run(self._read(x_index, y_index, z_index))
-        if isinstance(found, bytes):
-            found = grey(found, self._served.grid)
-        if isinstance(found, bytes):
-            return io.BytesIO(found)
+        image = grey(found, self._served.grid) if isinstance(found, bytes) else found.voxels
+        if isinstance(image, bytes):
+            return io.BytesIO(image)
         into = io.BytesIO()
-        Image.fromarray(found).save(into, "PNG")
+        Image.fromarray(image).save(into, "PNG")
         into.seek(0)
         return into
 
-    async def _read(self, x: int, y: int, z: int) -> Any:
+    async def _read(self, x: int, y: int, z: int) -> bytes | MadeUp:
         try:
             return await self._served.read(x, y, z)
         finally:

@@ -21,7 +21,7 @@ from boss_ingest.plugins.catmaid_params import (
 )
 from boss_ingest.plugins.files import Folder
 from boss_ingest.plugins.http_images import ForbiddenSourceError, HttpImages, check_url, without_password
-from boss_ingest.plugins.reader import Setup, SourceInfo, TileIndex, TileReader
+from boss_ingest.plugins.reader import MadeUp, Setup, SourceInfo, TileIndex, TileReader
 from boss_ingest.plugins.tile_grid import TileGrid
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ class _ImageReader(TileReader):
 
     _grid: TileGrid
 
-    async def read(self, index: TileIndex) -> bytes | NDArray[Any]:
+    async def read(self, index: TileIndex) -> bytes | NDArray[Any] | MadeUp:
         """The image as it is, or its pixels (yx). Raises SourceError, MissingSourceError."""
         name = self.locate(index)
         found = await self._image(index, name)
         return found if not isinstance(found, bytes) else await asyncio.to_thread(grey, found, self._grid)
 
-    async def _image(self, index: TileIndex, name: str) -> bytes | NDArray[Any]:
+    async def _image(self, index: TileIndex, name: str) -> bytes | MadeUp:
         raise NotImplementedError
 
     async def describe(self) -> SourceInfo:
@@ -138,13 +138,14 @@ class ServedTiles:
             return None
         return f"{self._given.url}{'/'.join(map(str, at))}.{self._given.filetype}"
 
-    async def read(self, x: int, y: int, z: int) -> bytes | NDArray[Any]:
+    async def read(self, x: int, y: int, z: int) -> bytes | MadeUp:
         """The image as it is, zeros where the offsets lead below 0. Raises (Missing)SourceError."""
         import numpy as np
 
         url = self.url(x, y, z)
         if url is None:
-            return np.zeros(self.grid.size_yx, np.uint8)
+            why = f"with the offsets, tile z {z}, y {y}, x {x} lies below 0, where the server has none"
+            return MadeUp(np.zeros(self.grid.size_yx, np.uint8), why)
         try:
             return await self.images.read(url)
         except ForbiddenSourceError as error:
@@ -163,7 +164,7 @@ class CatmaidURLReader(_ImageReader):
         self._served = ServedTiles(setup.params, setup.ingest_job)
         self._grid = self._served.grid
 
-    async def _image(self, index: TileIndex, name: str) -> bytes | NDArray[Any]:
+    async def _image(self, index: TileIndex, name: str) -> bytes | MadeUp:
         assert self._served is not None
         return await self._served.read(index.x, index.y, index.z)
 

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boss_ingest.errors import ConfigError, IngestError, MissingSourceError, PluginError, SourceError, of_source
+from boss_ingest.errors import (
+    ConfigError,
+    IngestError,
+    MissingSourceError,
+    PluginError,
+    SourceError,
+    of_source,
+)
 from boss_ingest.plugins import blame
 from boss_ingest.plugins.chunk import TZYX_ORDER, XYZ_ORDER, XYZT_ORDER, ZYX_ORDER
 from boss_ingest.plugins.naming import find_class

@@ -10,7 +10,7 @@ from boss_ingest.plugins.hdf5_blocks import Blocks
 from boss_ingest.plugins.hdf5_files import Place
 from boss_ingest.plugins.hdf5_tiles import memory_order
 from boss_ingest.plugins.objects import Objects
-from boss_ingest.plugins.reader import Setup, SourceInfo, TileIndex, TileReader
+from boss_ingest.plugins.reader import MadeUp, Setup, SourceInfo, TileIndex, TileReader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,7 +66,7 @@ class Hdf5TileReader(TileReader):
         x, y = extent["x"][0] // columns, extent["y"][0] // rows
         self._first = TileIndex(x, y, extent["z"][0], extent["t"][0])
 
-    async def read(self, index: TileIndex) -> NDArray[Any]:
+    async def read(self, index: TileIndex) -> NDArray[Any] | MadeUp:
         """The voxels (yx). Raises SourceError, MissingSourceError without the file."""
         assert self._blocks is not None
         cut = self._cut
@@ -80,7 +80,9 @@ class Hdf5TileReader(TileReader):
         if part.selection is not None:
             order = memory_order(cut.axes, "yx")
             values = await self._blocks.read(stored, part.selection, order=order, fixed=self._fixed)
-        return await asyncio.to_thread(cut.tile, part, values, stored)
+        tile = await asyncio.to_thread(cut.tile, part, values, stored)
+        why = cut.made_up(index, stored)
+        return MadeUp(tile, why) if why else tile
 
     def locate(self, index: TileIndex) -> str:
         """File, dataset and tile. Raises SourceError for an index outside of the job."""

@@ -76,6 +76,10 @@ class Cut(ABC):
         assert yx is not None
         return self.finish(yx, str(stored.place))
 
+    def made_up(self, index: TileIndex, stored: Stored) -> str:
+        """Why voxels of the tile that the job asks for are zeros; "" when the dataset has them all."""
+        return ""
+
     def dtype(self, stored: Stored) -> str:
         """Numpy's name of the type of the tiles, as far as it can be told before they are read."""
         return stored.dtype.name
@@ -227,6 +231,25 @@ class SingleFile(_WithDatatype):
     axes = "zyx"
     whole = True
     given: Hdf5SingleFileTileParams
+
+    def __init__(self, given: Hdf5SingleFileTileParams, ingest_job: Mapping[str, Any]) -> None:
+        super().__init__(given, ingest_job)
+        self._extent_yx = tuple(ingest_job["extent"][axis] for axis in "yx")
+
+    def made_up(self, index: TileIndex, stored: Stored) -> str:
+        """Where the offsets, or the extent, lead out of the volume."""
+        shift_yx = self.given.offset_y, self.given.offset_x
+        wanted = [range(index.z + self.given.offset_z, index.z + self.given.offset_z + 1)]
+        for start, stop, (first, last), shift in zip(
+            *self.box(index), self._extent_yx, shift_yx, strict=True
+        ):
+            wanted.append(range(max(start, first) + shift, min(stop, last) + shift))
+        if all(span.start >= 0 and span.stop <= n for span, n in zip(wanted, stored.shape, strict=True)):
+            return ""
+        z, y, x = (f"{span.start}:{span.stop}" for span in wanted)
+        return (
+            f"{stored.place} has shape {stored.shape}, the job asks with its offsets for z {z}, y {y}, x {x}"
+        )
 
     def part(self, index: TileIndex, stored: Stored) -> Part:
         """What the volume has of that box. Raises IndexError for a plane after the last."""

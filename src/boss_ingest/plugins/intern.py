@@ -16,7 +16,7 @@ from boss_ingest.plugins.chunk import ZYX_ORDER, ChunkProcessor
 from boss_ingest.plugins.intern_params import InternChunkParams, InternPathParams, InternTileParams
 from boss_ingest.plugins.intern_readers import InternChunkReader, InternTileReader
 from boss_ingest.plugins.path import PathProcessor
-from boss_ingest.plugins.reader import Box, Setup, TileIndex
+from boss_ingest.plugins.reader import Box, MadeUp, Setup, TileIndex
 from boss_ingest.plugins.tile import TileProcessor
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class InternTileProcessor(TileProcessor):
         from PIL import Image
 
         index = TileIndex(x_index, y_index, z_index, t_index or 0)
-        pixels = self._blocking.run(self._reader.read(index))
+        found = self._blocking.run(self._reader.read(index))
+        pixels = found.voxels if isinstance(found, MadeUp) else found
         if pixels.dtype == np.uint64:
             if pixels.max() >= 1 << 31:
                 raise SourceError(

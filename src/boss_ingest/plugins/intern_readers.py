@@ -15,7 +15,7 @@ from boss_ingest.plugins.intern_params import (
     check_tile_size,
     parse_uri,
 )
-from boss_ingest.plugins.reader import Box, ChunkReader, Setup, SourceInfo, TileIndex, TileReader
+from boss_ingest.plugins.reader import Box, ChunkReader, MadeUp, Setup, SourceInfo, TileIndex, TileReader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +47,7 @@ class InternTileReader(TileReader):
         plane_bytes = size["x"] * size["y"] * int(self._channel.dtype.removeprefix("uint")) // 8
         self._depth = max(1, min(given.slices_per_read, setup.cache_bytes // (4 * plane_bytes)))
 
-    async def read(self, index: TileIndex) -> NDArray[Any]:
+    async def read(self, index: TileIndex) -> NDArray[Any] | MadeUp:
         """The voxels (yx) of the channel's type; fewer at the end of the channel. Raises SourceError.
 
         Zeros where an offset leads to coordinates below 0. A MissingSourceError beyond the channel's end.
@@ -57,8 +57,9 @@ class InternTileReader(TileReader):
         channel, wanted = self._opened(), self._box(index)
         tile = np.zeros(self._shape_yx, channel.dtype)
         (z, y, x), (_, y_stop, x_stop) = wanted.start_zyx, wanted.stop_zyx
+        below = f"with the offsets, {channel.locate(wanted)} begins below 0"
         if z < 0 or y_stop <= 0 or x_stop <= 0:
-            return tile
+            return MadeUp(tile, below)
         there = Box((z, max(0, y), max(0, x)), wanted.stop_zyx)
         inside = channel.clip(there)
         if inside is None:
@@ -68,7 +69,8 @@ class InternTileReader(TileReader):
         slab, plane = await self._slab(inside, self._sample(index))
         at = within(inside, wanted.start_zyx)
         tile[at[1:]] = slab[plane]
-        return tile[: at[1].stop, : at[2].stop]
+        there_is = tile[: at[1].stop, : at[2].stop]
+        return MadeUp(there_is, below) if min(y, x) < 0 else there_is
 
     async def describe(self) -> SourceInfo:
         """The channel's type."""

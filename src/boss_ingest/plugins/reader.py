@@ -65,6 +65,17 @@ class SourceInfo:
     where: str
 
 
+@dataclass(frozen=True, slots=True)
+class MadeUp:
+    """A tile (yx) or box (zyx) of which some or all was not read: zeros that the job file asks for.
+
+    Returned in place of the array; `why` is counted and reported.
+    """
+
+    voxels: NDArray[Any]
+    why: str
+
+
 class TileReader(ABC):
     """Reads tiles. `open` once, then any number of reads at the same time, then `close`."""
 
@@ -73,7 +84,7 @@ class TileReader(ABC):
         """Get ready. Raises ConfigError for wrong params, SourceError for a source that isn't there."""
 
     @abstractmethod
-    async def read(self, index: TileIndex) -> bytes | NDArray[Any]:
+    async def read(self, index: TileIndex) -> bytes | NDArray[Any] | MadeUp:
         """One image file as it is, or an array (yx). Raises SourceError naming the file.
 
         A MissingSourceError where there is nothing to read: the job file may allow for that.
@@ -100,7 +111,7 @@ class ChunkReader(ABC):
         """Get ready. Raises ConfigError for wrong params, SourceError for a source that isn't there."""
 
     @abstractmethod
-    async def read(self, box: Box) -> NDArray[Any]:
+    async def read(self, box: Box) -> NDArray[Any] | MadeUp:
         """An array (zyx) of just the box's shape. Raises SourceError, also when the box leaves the source.
 
         A MissingSourceError where there is nothing to read: the job file may allow for that.

@@ -16,7 +16,7 @@ from boss_ingest.plugins.catalogue import Layout
 from boss_ingest.plugins.chunk import ZYX_ORDER, ChunkProcessor
 from boss_ingest.plugins.files import Folder
 from boss_ingest.plugins.path import PathProcessor
-from boss_ingest.plugins.reader import Box, Setup, TileIndex
+from boss_ingest.plugins.reader import Box, MadeUp, Setup, TileIndex
 from boss_ingest.plugins.stack_names import StackNames
 from boss_ingest.plugins.stack_params import StackChunkParams, StackPathParams, StackTileParams
 from boss_ingest.plugins.stack_readers import StackChunkReader, StackReader
@@ -113,7 +113,7 @@ class _TilesOfAPath(StackReader):
 
     async def read_from(self, path: str, index: TileIndex) -> bytes | NDArray[Any]:
         if self._slices is not None:
-            return await self.cut(lambda *_: path, index)
+            return _read(await self.cut(lambda *_: path, index))
         assert self._objects is not None
         return await self._objects.read(path, most_bytes=self._most_bytes)
 
@@ -138,11 +138,18 @@ class _ChunksOfAPattern(StackChunkReader):
             folder.check(path)
             return path
 
-        return await self.cut(name, box)
+        return _read(await self.cut(name, box))
+
+
+def _read(found: NDArray[Any] | MadeUp) -> NDArray[Any]:
+    assert not isinstance(found, MadeUp), "see _setup"
+    return found
 
 
 def _setup(parameters: Mapping[str, Any]) -> Setup:
-    params = {key: value for key, value in parameters.items() if key != "ingest_job"}
+    """What is missing is an error here: a classic processor cannot tell of zeros, the engine makes them."""
+    not_ours = {"ingest_job", "missing", "fail_gracefully"}
+    params = {key: value for key, value in parameters.items() if key not in not_ours}
     return Setup({}, params, parameters["ingest_job"], Path(), cache_bytes=_CACHE_BYTES)
 
 

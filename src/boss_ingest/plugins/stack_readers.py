@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from boss_ingest.errors import SourceError
 from boss_ingest.plugins.objects import Objects
-from boss_ingest.plugins.reader import Box, ChunkReader, Setup, SourceInfo, TileIndex, TileReader
+from boss_ingest.plugins.reader import Box, ChunkReader, MadeUp, Setup, SourceInfo, TileIndex, TileReader
 from boss_ingest.plugins.stack_image import header, take_damage_seriously
 from boss_ingest.plugins.stack_names import StackNames
 from boss_ingest.plugins.stack_params import StackChunkParams, StackTileParams
@@ -44,7 +44,7 @@ class StackReader(TileReader):
         """What the files are called. Raises ConfigError."""
         return StackNames.of(setup.path_params, setup.ingest_job)
 
-    async def read(self, index: TileIndex) -> bytes | NDArray[Any]:
+    async def read(self, index: TileIndex) -> bytes | NDArray[Any] | MadeUp:
         """The bytes of the file, or the pixels inside the extent. Raises SourceError, MissingSourceError."""
         path = self._path(index)
         if self._slices is not None:
@@ -52,17 +52,17 @@ class StackReader(TileReader):
         assert self._objects is not None
         return await self._objects.read(path, most_bytes=self._most_bytes)
 
-    async def cut(self, name: Name, index: TileIndex) -> NDArray[Any]:
+    async def cut(self, name: Name, index: TileIndex) -> NDArray[Any] | MadeUp:
         """A tile (yx) out of the images of those names, as far as it lies inside the extent."""
         assert self._slices is not None
         rows, columns = self._inside(index)
-        volume = await self._slices.volume(name, range(index.z, index.z + 1), rows, columns)
-        tile: NDArray[Any] = volume[0]
+        found = await self._slices.volume(name, range(index.z, index.z + 1), rows, columns)
+        tile: NDArray[Any] = found.voxels[0] if isinstance(found, MadeUp) else found[0]
         whole_rows, whole_columns = self._grid.pixels(index.x, index.y)
         above, before = rows.start - whole_rows.start, columns.start - whole_columns.start
-        if not above and not before:
-            return tile
-        return await asyncio.to_thread(_lower, tile, above, before)
+        if above or before:
+            tile = await asyncio.to_thread(_lower, tile, above, before)
+        return MadeUp(tile, found.why) if isinstance(found, MadeUp) else tile
 
     def locate(self, index: TileIndex) -> str:
         """The path of the file, and what of it. Raises SourceError for an index outside of the job."""
@@ -125,11 +125,11 @@ class StackChunkReader(ChunkReader):
         """What the files are called. Raises ConfigError."""
         return StackNames.of(setup.path_params, setup.ingest_job)
 
-    async def read(self, box: Box) -> NDArray[Any]:
+    async def read(self, box: Box) -> NDArray[Any] | MadeUp:
         """The voxels (zyx). Raises SourceError naming the file, MissingSourceError."""
         return await self.cut(self._names.image, box)
 
-    async def cut(self, name: Name, box: Box) -> NDArray[Any]:
+    async def cut(self, name: Name, box: Box) -> NDArray[Any] | MadeUp:
         """A box out of the images of those names."""
         assert self._slices is not None
         return await self._slices.volume(name, *_spans(box))

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from boss_ingest.errors import SourceError
+from boss_ingest.errors import MissingSourceError, SourceError
 from boss_ingest.plugins.block_cache import BlockCache
+from boss_ingest.plugins.reader import MadeUp
 from boss_ingest.plugins.stack_image import Header, decode, header, take_damage_seriously
 from boss_ingest.plugins.stack_tiff import TiffParts, installed
 
@@ -44,6 +45,7 @@ class Form:
     pad: bool
     most_bytes: int  # of one decoded image
     task_zyx: tuple[int, int, int]
+    missing: Literal["error", "zeros", "skip"]
 
     @classmethod
     def of(
@@ -62,6 +64,7 @@ class Form:
             pad=params.pad,
             most_bytes=params.max_image_bytes or likely,
             task_zyx=task_zyx,
+            missing="zeros" if getattr(params, "fail_gracefully", False) else params.missing,
         )
 
 
@@ -107,25 +110,34 @@ class Slices:
 
     async def header(self, path: str) -> Header:
         """What the first image says of itself. Raises SourceError, MissingSourceError."""
-        return (await self._planned(path)).header
+        return (await self._planned([path])).header
 
-    async def volume(self, name: Name, zs: range, rows: range, columns: range) -> NDArray[Any]:
+    async def volume(self, name: Name, zs: range, rows: range, columns: range) -> NDArray[Any] | MadeUp:
         """Those voxels (zyx), the coordinates absolute; zeros where images end too early and `pad` is set.
 
-        Raises SourceError naming the file, MissingSourceError for one that isn't there.
+        Raises SourceError naming the file, MissingSourceError for one that isn't there; where the job file
+        allows for that, only when none is: the others must not be lost.
         """
         import numpy as np
 
         pieces = [(z - zs.start, piece) for z in zs for piece in self._pieces(name, z, rows, columns)]
-        plan = await self._planned(pieces[0][1].path if pieces else name(zs.start, 0, 0))
+        plan = await self._planned([piece.path for _, piece in pieces] or [name(zs.start, 0, 0)])
         into = np.zeros((len(zs), len(rows), len(columns)), plan.header.dtype)
         try:
             async with asyncio.TaskGroup() as group:
-                for at_z, piece in pieces:
-                    group.create_task(self._put(piece, into[at_z], plan))
+                puts = [group.create_task(self._put(piece, into[at_z], plan)) for at_z, piece in pieces]
         except BaseExceptionGroup as errors:
             raise _first(errors) from None
-        return into
+        gone = [error for put in puts if (error := put.result())]
+        if not gone:
+            return into
+        if len(gone) == len(pieces):
+            raise gone[0]
+        why = f"{len(gone)} of {len(pieces)} images are missing: {gone[0].what}"
+        if self._form.missing == "skip":
+            hint = 'a chunk can only be left out as a whole: bring the rest, or set "missing": "zeros"'
+            raise SourceError(why, hint=hint)
+        return MadeUp(into, why)
 
     def path_at(self, name: Name, z: int, y: int, x: int) -> str:
         """The image that has the pixel at those absolute coordinates. Raises SourceError."""
@@ -160,10 +172,16 @@ class Slices:
             for column, left, within_x in _cut(wanted_x, wide):
                 yield _Piece(name(z, row, column), within_y, within_x, (top, left))
 
-    async def _put(self, piece: _Piece, into: NDArray[Any], plan: _Plan) -> None:
-        part = await self._part_of_tiff(piece) if plan.keep == "tiff" else None
-        if part is None:
-            part = await self._part_of_image(piece, plan)
+    async def _put(self, piece: _Piece, into: NDArray[Any], plan: _Plan) -> MissingSourceError | None:
+        """Returns what is not there, where the job file allows for that."""
+        try:
+            part = await self._part_of_tiff(piece) if plan.keep == "tiff" else None
+            if part is None:
+                part = await self._part_of_image(piece, plan)
+        except MissingSourceError as error:
+            if self._form.missing == "error":
+                raise
+            return error
         if part.dtype != into.dtype:
             raise SourceError(
                 f"{self._objects.where(piece.path)} holds {part.dtype.name} values, "
@@ -173,6 +191,7 @@ class Slices:
         top, left = piece.at_yx
         target = into[top : top + part.shape[0], left : left + part.shape[1]]
         await asyncio.to_thread(_copy, part, target)
+        return None
 
     async def _part_of_image(self, piece: _Piece, plan: _Plan) -> NDArray[Any]:
         rows, columns = plan.unit(piece)
@@ -218,12 +237,21 @@ class Slices:
             part = part[:, columns.start : columns.stop]
         return np.array(part)  # and let go of the image
 
-    async def _planned(self, path: str) -> _Plan:
+    async def _planned(self, paths: list[str]) -> _Plan:
+        """By the first of these images; by the first that is there, where the job file allows for that."""
         async with self._planning:
-            if self._plan is None:
-                body = await self._objects.read(path, most_bytes=self._form.most_bytes + _FILE_BYTES)
+            for path in paths:
+                if self._plan is not None:
+                    break
+                try:
+                    body = await self._objects.read(path, most_bytes=self._form.most_bytes + _FILE_BYTES)
+                except MissingSourceError:
+                    if self._form.missing == "error" or path == paths[-1]:
+                        raise
+                    continue
                 found = await asyncio.to_thread(header, body, name=self._objects.where(path))
                 self._plan = await self._or_in_part(self._plan_for(path, found))
+            assert self._plan is not None
             return self._plan
 
     async def _or_in_part(self, plan: _Plan) -> _Plan:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from boss_ingest.boss.keys import ChunkKey, LookupIds, TileKey
+from boss_ingest.encode.codec import Codec
 from boss_ingest.encode.cuboid import decompress
 from boss_ingest.engine.missing import ForgivingChunks, ZeroTiles, missing_of
 from boss_ingest.engine.sources import ChunkForm, TileForm
@@ -61,7 +62,7 @@ async def test_a_broken_tile_stays_an_error_when_zeros_are_for_missing_ones() ->
 
 
 async def test_a_missing_chunk_becomes_zeros() -> None:
-    form = ChunkForm((16, 1024, 1024), "uint8", "image", pad=False)
+    form = ChunkForm((16, 1024, 1024), "uint8", Codec("lz4"), pad=False)
     chunk = await ForgivingChunks(Failing(MissingSourceError("no a.h5")), form, "zeros").read(CHUNK)
     body = await chunk.body(Cuboid("key", (0, 512, 512)))
     assert not decompress(body, dtype="uint8", shape=(16, 512, 512)).any()
@@ -69,6 +70,6 @@ async def test_a_missing_chunk_becomes_zeros() -> None:
 
 
 async def test_a_missing_chunk_can_be_left_out() -> None:
-    form = ChunkForm((16, 1024, 1024), "uint8", "image", pad=False)
+    form = ChunkForm((16, 1024, 1024), "uint8", Codec("lz4"), pad=False)
     chunk = await ForgivingChunks(Failing(MissingSourceError("no a.h5")), form, "skip").read(CHUNK)
     assert (chunk.made_up, chunk.left_out) == ("no a.h5", True)

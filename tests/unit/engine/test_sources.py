@@ -7,9 +7,11 @@ import pytest
 from PIL import Image
 
 from boss_ingest.boss.keys import ChunkKey, LookupIds, TileKey
+from boss_ingest.encode.codec import Codec
 from boss_ingest.engine.sources import ChunkForm, ReaderChunks, ReaderTiles, TileForm
 from boss_ingest.engine.tasks import ChunkTask, TileTask
 from boss_ingest.errors import PluginError
+from boss_ingest.plugins.reader import MadeUp
 
 TASK = ChunkTask(
     "key", ChunkKey(1, LookupIds(1, 2, 3), 0, 0, 0, 0, 0), (0, 0, 0), (16, 32, 32), (), outside=0
@@ -28,7 +30,7 @@ class Returning:
 
 
 def chunks(found: object) -> ReaderChunks:
-    form = ChunkForm((16, 32, 32), "uint8", "image", pad=False)
+    form = ChunkForm((16, 32, 32), "uint8", Codec("lz4"), pad=False)
     return ReaderChunks(Returning(found), form, None, timeout_s=10.0)
 
 
@@ -43,6 +45,15 @@ async def test_an_array_is_taken() -> None:
 async def test_what_is_no_plain_array_is_refused_by_name(found: object) -> None:
     with pytest.raises(PluginError, match=r"volume\.x.*returned a"):
         await chunks(found).read(TASK)
+
+
+async def test_what_a_reader_made_up_is_told() -> None:
+    chunk = await chunks(MadeUp(np.zeros((16, 32, 32), np.uint8), "a.png is not there")).read(TASK)
+    assert chunk.made_up == "a.png is not there"
+    made_up = MadeUp(np.zeros((32, 24), np.uint16), "below 0")
+    tiles = ReaderTiles(Returning(made_up), TileForm((32, 24), "uint16", pad=False), NoPool(), timeout_s=10.0)
+    index = TileKey(LookupIds(1, 2, 3), 0, 0, 0, 0, 0)
+    assert (await tiles.read(TileTask("key", "chunk", index, needed_yx=(32, 24)))).made_up == "below 0"
 
 
 class NoPool:

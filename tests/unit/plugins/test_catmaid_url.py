@@ -217,8 +217,9 @@ async def test_offsets_lead_to_other_tiles_and_below_0_to_zeros(server):
     assert await read(server, TileIndex(3, 1, 5, 0), **offsets) == image(2, 2, 1)
     for below in (TileIndex(3, 1, 2, 0), TileIndex(1, 1, 5, 0)):
         zeros = await read(server, below, **offsets)
-        assert zeros.shape == (SIZE, SIZE)
-        assert not zeros.any()
+        assert zeros.voxels.shape == (SIZE, SIZE)
+        assert not zeros.voxels.any()
+        assert "below 0" in zeros.why
     with pytest.raises(ConfigError, match="multiple of tile_size"):
         await read(server, TileIndex(0, 0, 0, 0), x_offset=100)
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from boss_ingest.errors import ConfigError, MissingSourceError, SourceError
 from boss_ingest.plugins import hdf5, hdf5_files
-from boss_ingest.plugins.reader import Box, Setup, TileIndex
+from boss_ingest.plugins.reader import Box, MadeUp, Setup, TileIndex
 from tests.contract.moto_server import running_moto, second_opinion
 
 h5py = pytest.importorskip("h5py", reason="needs boss-ingest[hdf5]")
@@ -60,13 +60,13 @@ def fetched(monkeypatch):
     count = Counter()
     packed, part = hdf5_files.Files.packed, hdf5_files.Files.part
 
-    def count_packed(self, place, corners):
+    def count_packed(self, stored, corners):
         count.update(corners)
-        return packed(self, place, corners)
+        return packed(self, stored, corners)
 
-    def count_part(self, place, selection):
+    def count_part(self, stored, selection):
         count["by HDF5", tuple((each.start, each.stop) for each in selection)] += 1
-        return part(self, place, selection)
+        return part(self, stored, selection)
 
     monkeypatch.setattr(hdf5_files.Files, "packed", count_packed)
     monkeypatch.setattr(hdf5_files.Files, "part", count_part)
@@ -348,15 +348,32 @@ async def test_the_reader_gives_what_the_classic_pair_gives(tmp_path, layout):
         write(
             path, voxels(shape) + index.z, chunks=tuple(min(16, size) for size in shape), compression="gzip"
         )
-    for index, pixels in zip(indices, await asyncio.gather(*map(reader.read, indices)), strict=True):
+    for index, found in zip(indices, await asyncio.gather(*map(reader.read, indices)), strict=True):
         path = paths.process(index.x, index.y, index.z, index.t)
         body = tiles.process(path, index.x, index.y, index.z, index.t)
         wanted = np.asarray(Image.open(io.BytesIO(body.read() if body.seek(0) == 0 else b"")))
+        pixels = found.voxels if isinstance(found, MadeUp) else found
         assert pixels.shape == wanted.shape
         assert (pixels == wanted).all()
         assert path in reader.locate(index)
     assert (await reader.describe()).dtype == pixels.dtype.name
     await reader.close()
+
+
+async def test_zeros_outside_of_the_volume_but_inside_the_extent_are_told_as_made_up(tmp_path):
+    stored = voxels((20, 64, 64)) | 1
+    path = write(tmp_path / "v.h5", stored)
+    inside = await single(path)
+    assert (await inside.read(TileIndex(0, 0, 0, 0)) == stored[0, :32, :64]).all()
+    await inside.close()
+    moved = await single(path, offset_x=-8, offset_z=-1)
+    for index, why in ((TileIndex(0, 0, 1, 0), "x -8:56"), (TileIndex(0, 0, 0, 0), "z -1:0")):
+        found = await moved.read(index)
+        assert isinstance(found, MadeUp)
+        assert "v.h5:em has shape (20, 64, 64), the job asks with its offsets for" in found.why
+        assert why in found.why
+    assert (found.voxels == 0).all()
+    await moved.close()
 
 
 async def test_what_the_job_asks_beyond_the_dataset_is_a_source_error(tmp_path):

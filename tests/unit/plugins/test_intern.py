@@ -148,8 +148,12 @@ async def test_a_channel_one_voxel_wide_keeps_its_three_axes(source: LocalBoss) 
 
 async def test_offsets_shift_and_coordinates_below_zero_are_zeros(source: LocalBoss) -> None:
     reader = await opened(tiles(source, x_offset=-100, y_offset=-10, z_offset=-2))
-    assert not (await reader.read(TileIndex(0, 0, 1, 0))).any()
-    tile = await reader.read(TileIndex(0, 0, 5, 0))
+    nothing = await reader.read(TileIndex(0, 0, 1, 0))
+    assert not nothing.voxels.any()
+    assert "z -1:0" in nothing.why
+    partly = await reader.read(TileIndex(0, 0, 5, 0))
+    assert "begins below 0" in partly.why
+    tile = partly.voxels
     assert tile.shape == (512, 512)
     assert not tile[:10].any()
     assert not tile[:, :100].any()

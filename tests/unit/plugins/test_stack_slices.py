@@ -12,7 +12,7 @@ from PIL import Image
 
 from boss_ingest.errors import ConfigError, MissingSourceError, SourceError
 from boss_ingest.plugins import objects, stack_slices
-from boss_ingest.plugins.reader import Box, Setup, TileIndex
+from boss_ingest.plugins.reader import Box, MadeUp, Setup, TileIndex
 from boss_ingest.plugins.stack import StackChunkReader, StackReader
 from boss_ingest.testing import (
     check_chunk_reader,
@@ -248,6 +248,58 @@ async def test_a_missing_slice_is_missing_by_name_and_harms_no_other(tmp_path, i
     with pytest.raises(MissingSourceError, match=gone.name):
         await reader.read(Box((0, 0, 0), (2, 24, 32)))
     assert (await reader.read(Box((4, 0, 0), (8, 24, 32))) == VOLUME[4:8, :24, :32]).all()
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_where_missing_means_zeros_only_the_missing_slices_are_zeros_and_told(tmp_path, images, first):
+    path_params, params = write(images, tmp_path)
+    names = ("s0005", "z0_") if first else ("s0007", "z2_")
+    gone = [path for path in sorted(tmp_path.iterdir()) if path.name.startswith(names)]
+    for path in gone:
+        path.unlink()
+    reader = await opened(StackChunkReader(), path_params, {**params, "missing": "zeros"}, chunk_job())
+    found = await reader.read(Box((0, 0, 0), (4, ROWS, COLUMNS)))
+    assert isinstance(found, MadeUp)
+    expected = VOLUME[:4].copy()
+    expected[0 if first else 2] = 0
+    assert (found.voxels == expected).all()
+    assert f"{len(gone)} of {4 * len(gone)} images are missing: " in found.why
+    assert gone[0].name in found.why
+    whole = await reader.read(Box((4, 0, 0), (8, ROWS, COLUMNS)))
+    assert (whole == VOLUME[4:8]).all()
+
+
+async def test_a_tile_of_a_grid_has_zeros_only_where_an_image_is_missing(tmp_path):
+    path_params, params = write("grid", tmp_path)
+    (tmp_path / "z1_r01_c0.png").unlink()
+    reader = await opened(StackReader(), path_params, {**params, "fail_gracefully": True}, tile_job())
+    found = await reader.read(TileIndex(0, 0, 1, 0))
+    expected = VOLUME[1, :24, :32].copy()
+    expected[:17, :20] = 0
+    assert isinstance(found, MadeUp)
+    assert (found.voxels == expected).all()
+    assert (await reader.read(TileIndex(1, 1, 1, 0)) == VOLUME[1, 24:48, 32:64]).all()
+
+
+@pytest.mark.parametrize("missing", ["zeros", "skip"])
+async def test_a_chunk_none_of_whose_images_is_there_is_missing_as_a_whole(tmp_path, images, missing):
+    path_params, params = write(images, tmp_path)
+    for path in sorted(tmp_path.iterdir())[: (4 if images == "slices" else 48)]:
+        path.unlink()
+    reader = await opened(StackChunkReader(), path_params, {**params, "missing": missing}, chunk_job())
+    with pytest.raises(MissingSourceError):
+        await reader.read(Box((0, 0, 0), (4, ROWS, COLUMNS)))
+    assert (await reader.read(Box((4, 0, 0), (8, 24, 32))) == VOLUME[4:8, :24, :32]).all()
+
+
+async def test_a_chunk_that_is_missing_in_part_is_not_left_out(tmp_path, images):
+    path_params, params = write(images, tmp_path)
+    min(tmp_path.iterdir()).unlink()
+    reader = await opened(StackChunkReader(), path_params, {**params, "missing": "skip"}, chunk_job())
+    with pytest.raises(SourceError, match=r"1 of .* images are missing") as caught:
+        await reader.read(Box((0, 0, 0), (4, ROWS, COLUMNS)))
+    assert not isinstance(caught.value, MissingSourceError)
+    assert '"missing": "zeros"' in caught.value.hint
 
 
 async def test_a_slice_of_another_type_is_an_error_and_black_and_white_is_not(tmp_path):
