@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,8 +32,13 @@ async def test_status_tells_the_state_and_what_waits(
     assert ended.code == 0, ended.all
     assert "job 1: UPLOADING" in ended.out
     assert "72 of 72 tasks" in ended.out
+    assert "its tasks expire " in ended.out
+    assert "UTC, in 1" in ended.out
     ended = await machine.run("status", "--job-id", job_id, "--host", boss.url, "--json")
-    assert json.loads(ended.out) == {"id": 1, "state": "UPLOADING", "total": 72, "visible": 72}
+    told = json.loads(ended.out)
+    expires = datetime.fromisoformat(told.pop("expires"))
+    assert timedelta(days=13, hours=23) < expires - datetime.now(UTC) < timedelta(days=14)
+    assert told == {"id": 1, "state": "UPLOADING", "total": 72, "visible": 72}
 
 
 async def test_jobs_lists_what_is_ours_and_not_cancelled(

@@ -95,7 +95,7 @@ async def test_what_is_set_aside_is_named_counted_and_left_in_the_queue(
     assert aside == {"z0007_y0_x1.png", "z0009_y1_x0.png"}
     assert "set aside: 2 tiles" in ended.err
     assert all(f"slices/{name}" in ended.err for name in aside)
-    assert "boss-ingest join --job-id 1" in ended.err
+    assert "boss-ingest retry --job-id 1" in ended.err
     assert len(boss.objects(TILE_BUCKET)) == 70
     let_leases_end(boss)
     change_job(tile_job, root, slices.client["path_processor"]["params"]["root_dir"])

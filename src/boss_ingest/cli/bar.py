@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from boss_ingest.cli.pace import Pace, done_by_all
 from boss_ingest.cli.running import unless_gone
-from boss_ingest.cli.words import count, counts, sentence
+from boss_ingest.cli.words import count, counts
 
 if TYPE_CHECKING:
     from boss_ingest.engine import events
@@ -37,9 +37,9 @@ class Bar:
         self._task = self._progress.add_task("", total=None, done="", rest="")
         self._progress.start()
 
-    def tell(self, event: events.Event) -> None:
+    def tell(self, event: events.Event, text: str | None) -> None:  # noqa: ARG002
         """Show one thing that happened, above the bar."""
-        if (text := sentence(event)) is not None:
+        if text is not None:
             with unless_gone(sys.stderr):
                 self._progress.console.print(text, markup=False, soft_wrap=True)
 

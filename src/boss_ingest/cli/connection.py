@@ -83,16 +83,22 @@ def take_connection(options: dict[str, Any]) -> Connection:
 
 @asynccontextmanager
 async def open_boss(
-    connection: Connection, base_url: str, *, say: Callable[[str], None]
+    connection: Connection, base_url: str, *, say: Callable[[str], None], on_paper: bool = False
 ) -> AsyncIterator[BossClient]:
-    """A client of the Boss the user means; with --local, of one that runs as long as the block does."""
+    """A client of the Boss the user means; with --local, of one that runs as long as the block does.
+
+    With `on_paper` no collection, frame, experiment or channel is made that it is asked to make.
+    """
     from boss_ingest.boss.client import BossClient
+    from boss_ingest.boss.on_paper import OnPaper
     from boss_ingest.boss.token import find_token
+
+    kind = OnPaper if on_paper else BossClient
 
     if connection.local is not None:
         from boss_ingest.cli.local_process import local_boss
 
-        async with local_boss(connection.local) as running, BossClient(running.url, running.token) as boss:
+        async with local_boss(connection.local) as running, kind(running.url, running.token) as boss:
             say(f"local Boss: {running.url}, data in {connection.local}")
             yield boss
         return
@@ -101,13 +107,21 @@ async def open_boss(
         api_token=connection.api_token,
         host=base_url,
         env=os.environ,
-        home=Path.home(),
+        home=_home(),
         cwd=Path.cwd(),
     )
     say(f"Boss: {base_url}, token from {token.origin}")
     if connection.api_token:
         say("warning: a token on the command line can be seen by others on this machine; use --token-file")
-    async with BossClient(
+    async with kind(
         base_url, token.secret, allow_http=connection.allow_http, ca_bundle=connection.ca_bundle
     ) as boss:
         yield boss
+
+
+def _home() -> Path:
+    """The user's home directory; the working directory for a user who has none, as in some containers."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path.cwd()

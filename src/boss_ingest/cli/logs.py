@@ -1,9 +1,10 @@
-"""Where the log goes: a file for the record, and warnings to the person when there is no bar to disturb."""
+"""Where the record of a run goes: the log, for whoever looks for a fault; options for it and the report."""
 
 from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +12,20 @@ from typing import Any
 
 import click
 
+from boss_ingest.cli.running import say
+
 LEVELS = ("critical", "error", "warning", "info", "debug")
 _FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 
 
 def log_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --log-file and --log-level."""
+    """Add --report, --log-file and --log-level."""
+    report = click.option(
+        "--report",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Where to list tasks set aside, made up, left out or converted, one JSON object a line  "
+        "[default: the job's file in ~/.boss-ingest/reports]",
+    )
     level = click.option(
         "--log-level", type=click.Choice(LEVELS, case_sensitive=False), default="info", show_default=True
     )
@@ -25,24 +34,38 @@ def log_options(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(path_type=Path, dir_okay=False),
         help="Where to write the log  [default: a new file in ~/.boss-ingest/logs]",
     )
-    return file(level(command))
+    return report(file(level(command)))
+
+
+class LogFile(logging.FileHandler):
+    """A log on a disk that may become full: that is told once, and stops nothing."""
+
+    _told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - named by its parent
+        """Called for every line that could not be written."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+        elif not self._told:
+            self._told = True
+            say(f"warning: the log {self.baseFilename} cannot be written; the work goes on without")
 
 
 def start_log(log_file: Path | None, log_level: str) -> Path | None:
     """Begin the log; returns its file, or None when it cannot be written (which stops nothing)."""
     from boss_ingest.engine.job_record import home_dir
 
-    path = log_file
-    if path is None:
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        path = home_dir(os.environ) / "logs" / f"{stamp}-{os.getpid()}.log"
     root = logging.getLogger("boss_ingest")
     root.setLevel(log_level.upper())
     try:
+        path = log_file
+        if path is None:
+            stamp = time.strftime("%Y%m%d-%H%M%S")
+            path = home_dir(os.environ) / "logs" / f"{stamp}-{os.getpid()}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler: logging.Handler = logging.FileHandler(path, encoding="utf-8", delay=False)
+        handler: logging.Handler = LogFile(path, encoding="utf-8", delay=False)
     except OSError as error:
-        click.echo(f"warning: no log file: {error}", err=True)
+        say(f"warning: no log file: {error}")
         root.addHandler(logging.NullHandler())
         return None
     handler.setFormatter(logging.Formatter(_FORMAT))

@@ -11,14 +11,15 @@ from pathlib import Path
 import click
 
 from boss_ingest import __version__
-from boss_ingest.cli import cancel, complete, jobs, join, legacy, local, plugins, run, status
+from boss_ingest.cli import cancel, complete, jobs, join, legacy, local, plugins, retry, run, status
+from boss_ingest.cli.running import open_standard_streams
 
 _EPILOG = """\b
 Exit codes:
   0    the job is complete (or all is uploaded, with --manual-complete)
   1    a bug in boss-ingest
   2    the command line is wrong
-  3    finished, but tasks were set aside
+  3    not complete: tasks were set aside (`boss-ingest retry --job-id N`), or are left for others
   4    the job file, or the channel it names, is not as it must be
   5    not allowed: token or permission
   6    the job is gone: cancelled, deleted or expired
@@ -64,11 +65,13 @@ def _long_options(command: click.Command) -> list[str]:
 @click.version_option(__version__, message="boss-ingest %(version)s")
 def main() -> None:
     """Move an image volume into a Boss, as tiles or as cuboids, and see it complete."""
+    open_standard_streams()
 
 
 _COMMANDS = (
     run.run,
     join.join,
+    retry.retry,
     status.status,
     complete.complete,
     cancel.cancel,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from boss_ingest.cli.words import count, size
+from boss_ingest.engine.expiry import LIFE, utc_now
 
 if TYPE_CHECKING:
     from boss_ingest.config.extent import Span
@@ -30,6 +31,10 @@ def plan_text(plan: Plan, *, boss: str) -> str:
         ("Extent", "  ".join(f"{axis} {_span(span)}" for axis, span in spans.items())),
         ("Work", _work(plan)),
         ("To read", f"{size(plan.read_bytes)} of voxels"),
+        (
+            "Time",
+            f"the Boss keeps the tasks for {LIFE.days} days, until {utc_now() + LIFE:%Y-%m-%d %H:%M} UTC",
+        ),
         *(("Note", warning) for warning in plan.warnings),
         _tried(plan),
     ]

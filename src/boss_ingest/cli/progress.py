@@ -11,14 +11,17 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from boss_ingest.cli.pace import Pace, done_by_all
-from boss_ingest.cli.running import say, tell
-from boss_ingest.cli.words import count, counts, fields, sentence
+from boss_ingest.cli.running import is_terminal, say, tell
+from boss_ingest.cli.sparing import Sparing
+from boss_ingest.cli.words import count, counts, fields
 from boss_ingest.engine import events
 
 if TYPE_CHECKING:
     from boss_ingest.engine.tally import Tally
 
 log = logging.getLogger("boss_ingest.progress")
+
+_GRAVE = (events.SetAside, events.WontFit, events.NotRecorded)
 
 PROGRESS = ("auto", "bar", "lines", "json", "none")
 
@@ -28,8 +31,8 @@ class Display(Protocol):
 
     every_s: float
 
-    def tell(self, event: events.Event) -> None:
-        """Show one thing that happened."""
+    def tell(self, event: events.Event, text: str | None) -> None:
+        """Show one thing that happened; `text` is what to say of it to a person, if anything."""
 
     def tick(self) -> None:
         """Show how the counts stand."""
@@ -42,16 +45,20 @@ class Display(Protocol):
 async def watch(tally: Tally, mode: str, *, unit: str) -> AsyncIterator[events.Observer]:
     """Show a job's progress while the block runs; gives what the engine tells events to."""
     display = _choose(tally, mode, unit)
+    sparing = Sparing()
     said_preparing = False
 
     def observe(event: events.Event) -> None:
         nonlocal said_preparing
-        log.log(logging.WARNING if isinstance(event, events.SetAside) else logging.INFO, "%s", fields(event))
+        if isinstance(event, events.Converted):  # perhaps of every task there is: the report has them
+            log.debug("%s", fields(event))
+            return
+        log.log(logging.WARNING if isinstance(event, _GRAVE) else logging.INFO, "%s", fields(event))
         if isinstance(event, events.Preparing):
             if said_preparing:
                 return
             said_preparing = True
-        display.tell(event)
+        display.tell(event, sparing.sentence(event))
 
     ticking = asyncio.create_task(_tick(display))
     try:
@@ -69,7 +76,7 @@ async def _tick(display: Display) -> None:
 
 def _choose(tally: Tally, mode: str, unit: str) -> Display:
     if mode == "auto":
-        mode = "bar" if sys.stderr.isatty() else "lines"
+        mode = "bar" if is_terminal(sys.stderr) else "lines"
     if mode == "bar":
         from boss_ingest.cli.bar import Bar
 
@@ -90,9 +97,9 @@ class Lines:
         self._pace = Pace(tally)
         self._last = 0
 
-    def tell(self, event: events.Event) -> None:
+    def tell(self, event: events.Event, text: str | None) -> None:  # noqa: ARG002
         """Show one thing that happened."""
-        if (text := sentence(event)) is not None:
+        if text is not None:
             say(text)
 
     def tick(self) -> None:
@@ -118,7 +125,7 @@ class JsonLines:
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
 
-    def tell(self, event: events.Event) -> None:
+    def tell(self, event: events.Event, text: str | None) -> None:  # noqa: ARG002
         """Show one thing that happened."""
         tell(json.dumps(fields(event)))
 
@@ -143,9 +150,9 @@ class Quiet:
 
     every_s = 3600.0
 
-    def tell(self, event: events.Event) -> None:
-        """Show a task that was set aside."""
-        if isinstance(event, events.SetAside) and (text := sentence(event)) is not None:
+    def tell(self, event: events.Event, text: str | None) -> None:
+        """Show what must not be missed."""
+        if isinstance(event, _GRAVE) and text is not None:
             say(text)
 
     def tick(self) -> None:

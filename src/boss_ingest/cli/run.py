@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 import click
 
 from boss_ingest.cli.connection import Connection, connection_options, open_boss, take_connection
+from boss_ingest.cli.going_on import report_files
 from boss_ingest.cli.logs import log_options, start_log
 from boss_ingest.cli.plan_view import plan_text
 from boss_ingest.cli.running import ask, run_to_exit, say
 from boss_ingest.cli.work_options import take_options, work_options
-from boss_ingest.cli.working import Assignment, work_on
+from boss_ingest.cli.working import Assignment, Known, work_on
 
 if TYPE_CHECKING:
     from boss_ingest.boss.client import BossClient
@@ -49,7 +50,8 @@ def run(config: Path, yes: bool, dry_run: bool, **given: Any) -> None:
         assignment = Assignment(
             job, source, take_options(given), given["progress"], connection.ca_bundle, assignment_log
         )
-        async with open_boss(connection, connection.base_url(job), say=say) as boss:
+        report = given.pop("report")
+        async with open_boss(connection, connection.base_url(job), say=say, on_paper=dry_run) as boss:
             if connection.local is not None:
                 await stop.unless(make_channel(job, source, boss))
             plan = await stop.unless(make_plan(job, source, boss, assignment.options))
@@ -60,7 +62,8 @@ def run(config: Path, yes: bool, dry_run: bool, **given: Any) -> None:
                 question = "Start?" if plan.rehearsal is None else "Start all the same?"
                 ask(question, default=plan.rehearsal is None)
             job_id = await _create(assignment, boss, connection, stop)
-            return await work_on(assignment, boss, job_id, stop)
+            known = _known(job_id, connection, connection.base_url(job), report)
+            return await work_on(assignment, boss, job_id, stop, known)
 
     run_to_exit(work)
 
@@ -83,3 +86,15 @@ async def _create(assignment: Assignment, boss: BossClient, connection: Connecti
     )
     say(f"job {job_id} is created")
     return job_id
+
+
+def _known(job_id: int, connection: Connection, base_url: str, report: Path | None) -> Known:
+    """What is known of a job that was just made."""
+    from boss_ingest.engine.expiry import LIFE, utc_now
+
+    files = report_files(connection, base_url, named=report)
+    try:
+        files.put_away(job_id)
+    except OSError as error:
+        say(f"warning: an old report of another job {job_id} could not be put away: {error}")
+    return Known(files.own(job_id), utc_now() + LIFE)

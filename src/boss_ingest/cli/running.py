@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_NO_MORE = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -44,15 +45,37 @@ def _write(text: str, stream: TextIO) -> None:
 
 @contextmanager
 def unless_gone(stream: TextIO) -> Iterator[None]:
-    """Around writing: a reader (`… | head`) or a terminal that has gone away does not stop the work."""
+    """Around writing: a reader (`… | head`) or terminal that is gone, or a full disk, stops no work."""
     try:
         yield
     except OSError as error:
-        if error.errno not in {errno.EPIPE, errno.EIO}:
+        if error.errno not in _NO_MORE:
             raise
+        log.warning("nothing more is written to %s: %s", stream.name, error)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person sits at it."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def open_standard_streams() -> None:
+    """Give a process that was started without standard streams some that lead nowhere.
+
+    Else the first files it opens would be taken for them, by it and by the processes it starts.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 def ask(question: str, *, default: bool) -> None:
@@ -64,7 +87,7 @@ def ask(question: str, *, default: bool) -> None:
         with _signals_interrupt():
             click.confirm(question, default=default, abort=True, err=True)
     except click.Abort as error:
-        if isinstance(error.__context__, EOFError) and not sys.stdin.isatty():
+        if isinstance(error.__context__, EOFError) and not is_terminal(sys.stdin):
             say("")
             raise UsageError("nobody is there to answer", hint="--yes says yes beforehand") from None
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from boss_ingest.boss.keys import ChunkKey, TileKey
@@ -50,6 +51,13 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
+def moment(when: datetime) -> str:
+    """A point in time, and how far away it is."""
+    left_s = (when - datetime.now(UTC)).total_seconds()
+    away = f"in {duration(left_s)}" if left_s > 0 else f"{duration(-left_s)} ago"
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC, {away}"
+
+
 def task_name(key: str) -> str:
     """A task by its place in the volume, as its key tells it; else the key itself."""
     kinds: tuple[tuple[type[TileKey | ChunkKey], str], ...] = ((TileKey, "tile"), (ChunkKey, "chunk"))
@@ -89,7 +97,18 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     events.Completed: lambda e: f"the Boss says job {e.job_id} is complete",
     events.BossSilent: _silent,
     events.SetAside: lambda e: f"set aside after {count(e.attempts, 'try')}: {task_name(e.key)}\n  {e.error}",
-    events.Substituted: lambda e: f"made up, as the job file asks: {task_name(e.key)}: {e.what}",
+    events.Mended: lambda e: f"stored now: {task_name(e.key)}, which was set aside before",
+    events.Substituted: lambda e: (
+        f"{'left out' if e.left_out else 'made up'}, as the job file asks: {task_name(e.key)}: {e.what}"
+    ),
+    events.WontFit: lambda e: (
+        f"warning: at this pace the rest takes {duration(e.needed_s)}, but the Boss throws its tasks away "
+        f"in {duration(e.left_s)}\n  join more machines to the job, or make smaller jobs of what is left"
+    ),
+    events.NotRecorded: lambda e: (
+        f"warning: the report {e.where} cannot be written: {e.why}\n"
+        "  the work goes on; what is set aside stays in the queue all the same"
+    ),
     events.Stopping: lambda e: f"finishing {count(e.in_flight, 'task')} in flight",
 }
 

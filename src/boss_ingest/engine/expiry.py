@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from boss_ingest.boss.client import BossClient
 from boss_ingest.engine.events import Observer, WontFit
 from boss_ingest.engine.stop import Stop
 from boss_ingest.engine.tally import Tally
 from boss_ingest.errors import IngestError, StopRequestedError
+
+if TYPE_CHECKING:
+    from boss_ingest.boss.client import BossClient
 
 LIFE = timedelta(days=14)
 _SOON_ENOUGH_S = 300.0  # of work, before a forecast is worth anything

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,8 +27,7 @@ _MOST_CONVERTED = 100_000  # lines; a job may convert all of a volume, and then 
 class Report:
     """Appends to the report of one job at `path`, which is made when there is a first line for it.
 
-    A disk that is full or a folder that cannot be written is told once, to `observe`, and stops nothing;
-    every later line is tried all the same.
+    A full disk or a folder that cannot be written stops nothing; every later line is tried all the same.
     """
 
     def __init__(
@@ -36,39 +35,36 @@ class Report:
         path: Path,
         job_id: int,
         *,
-        observe: events.Observer,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.path = path
         self.written: Counter[str] = Counter()
         self._job_id = job_id
-        self._observe = observe
         self._now = now
         self._file: int | None = None
         self._torn = False
-        self._told = False
+        self.lost = False  # whether a line could not be written
 
-    def note(self, event: events.Event) -> None:
-        """Write down what belongs into the report; anything else is passed over."""
+    def note(self, event: events.Event) -> events.NotRecorded | None:
+        """Write down what belongs into the report; returns what to tell when that cannot be done, once."""
         match event:
             case events.SetAside(error=error):
-                self._write(SET_ASIDE, event.key, event.message_id, {
+                return self._write(SET_ASIDE, event.key, event.message_id, {
                     "source": error.source if isinstance(error, TaskError) else "",
                     "error": type(error).__name__, "what": error.what, "hint": error.hint,
                     "attempts": event.attempts,
                     "back_at": _iso(self._now() + timedelta(seconds=event.back_s)),
                 })  # fmt: skip
             case events.Mended():
-                self._write(STORED, event.key, event.message_id, {})
+                return self._write(STORED, event.key, event.message_id, {})
             case events.Substituted():
                 kind = _LEFT_OUT if event.left_out else _MADE_UP
-                self._write(kind, event.key, event.message_id, {"what": event.what})
+                return self._write(kind, event.key, event.message_id, {"what": event.what})
             case events.Converted() if self.written[_CONVERTED] < _MOST_CONVERTED:
-                self._write(_CONVERTED, event.key, event.message_id, {})
-                if self.written[_CONVERTED] == _MOST_CONVERTED:
-                    self._write("note", "", "", {"what": "more tasks are converted, and not listed here"})
-            case _:
-                pass
+                last = self.written[_CONVERTED] == _MOST_CONVERTED - 1
+                facts = {"what": "more are converted, and not listed here"} if last else {}
+                return self._write(_CONVERTED, event.key, event.message_id, facts)
+        return None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -76,7 +72,9 @@ class Report:
             os.close(self._file)
             self._file = None
 
-    def _write(self, kind: str, key: str, message_id: str, facts: dict[str, object]) -> None:
+    def _write(
+        self, kind: str, key: str, message_id: str, facts: Mapping[str, object]
+    ) -> events.NotRecorded | None:
         record: dict[str, object] = {
             "time": _iso(self._now()), "job": self._job_id, "event": kind, "key": key,
             "message_id": message_id, **place_of(key), **facts,
@@ -86,9 +84,10 @@ class Report:
         try:
             self._append(line.encode())
         except OSError as error:
-            if not self._told:
-                self._told = True
-                self._observe(events.NotRecorded(str(self.path), error.strerror or str(error)))
+            if not self.lost:
+                self.lost = True
+                return events.NotRecorded(str(self.path), error.strerror or str(error))
+        return None
 
     def _append(self, line: bytes) -> None:
         if self._file is None:

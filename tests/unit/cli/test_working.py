@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from boss_ingest.cli.working import Assignment, work_on
+from boss_ingest.cli.working import Assignment, Known, work_on
 from boss_ingest.config.loading import parse_job_file
 from boss_ingest.engine import life
 from boss_ingest.engine.events import SetAside
@@ -21,7 +21,7 @@ from tests.job_files import tile_job
 
 @pytest.mark.parametrize("code", [ExitCode.SET_ASIDE, ExitCode.COMPLETE])
 async def test_what_was_set_aside_is_in_the_queue_unless_the_job_is_complete(
-    code: ExitCode, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    code: ExitCode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Another client may have done it: the Boss completes no job with tasks in its queue."""
 
@@ -33,7 +33,7 @@ async def test_what_was_set_aside_is_in_the_queue_unless_the_job_is_complete(
     job = parse_job_file(tile_job(), source=Path("job.json"))
     nothing: Any = None
     assignment = Assignment(job, nothing, Options(memory_bytes=1, workers=1), "none", None, None)
-    assert await work_on(assignment, nothing, 7, Stop()) == code
+    assert await work_on(assignment, nothing, 7, Stop(), Known(tmp_path / "report.jsonl")) == code
     said = capsys.readouterr().err
     assert ("still in the queue" in said) == (code is ExitCode.SET_ASIDE)
     assert "a.png is not there" in said
