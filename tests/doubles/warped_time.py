@@ -30,8 +30,9 @@ class WarpedLoop(asyncio.SelectorEventLoop):
         self._now_s += seconds
 
     def _run_once(self) -> None:
-        if not self._by_hand and not self._ready and self._scheduled:
-            self._now_s = max(self._now_s, self._scheduled[0]._when)
+        if not self._by_hand and not self._ready:
+            due_s = (timer._when for timer in self._scheduled if not timer._cancelled)
+            self._now_s = max(self._now_s, min(due_s, default=self._now_s))
         super()._run_once()
 
 

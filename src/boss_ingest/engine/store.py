@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -30,13 +31,14 @@ class Store:
 
         async def attempt() -> Stored:
             async with self._limiter:
+                began_s = asyncio.get_running_loop().time()
                 try:
                     stored = await self._bucket.put(key, body, metadata=metadata)
                 except TransientError as error:
                     if isinstance(error, ThrottledError) or "timeout" in error.code.lower():
                         self._limiter.throttled()  # a line too thin for so many PUTs shows as their timeouts
                     raise
-                self._limiter.ok()
+                self._limiter.ok(began_s=began_s, size_bytes=stored.size_bytes)
                 return stored
 
         stored = await self._retry("S3", attempt, what=f"PUT {key}", until_s=until_s)
