@@ -10,6 +10,7 @@ from boss_ingest.aws.account import Account, Keys
 from boss_ingest.boss.client import BossClient
 from boss_ingest.boss.jobs import JobState, Joined
 from boss_ingest.engine import events
+from boss_ingest.engine.expiry import utc_now
 from boss_ingest.engine.finish import finish
 from boss_ingest.engine.joining import check_same_job, check_storable, join_when_ready, keys_of
 from boss_ingest.engine.patience import go_on_with, patient
@@ -155,10 +156,31 @@ def _not_to_be_completed(work: Work, job_id: int, end: End) -> Outcome | None:
         return Outcome(job_id, ExitCode.SET_ASIDE, f"stopped: all of the first {left} tasks failed")
     if left:
         return Outcome(job_id, ExitCode.SET_ASIDE, f"{left} tasks were set aside; the job is not completed")
+    if end is End.SEARCHED:
+        return Outcome(job_id, ExitCode.SET_ASIDE, _searched(work))
+    _check_not_expired(work, job_id)
     if work.options.manual_complete:
         how = f"`boss-ingest complete --job-id {job_id}` does the rest"
         return Outcome(job_id, ExitCode.COMPLETE, f"everything is uploaded; {how}")
     return None
+
+
+def _searched(work: Work) -> str:
+    wanted, left = work.wanted, work.tally.left or 0
+    lost = f"; {len(wanted.left)} of those set aside were not found among them" if wanted.left else ""
+    return f"{left} other tasks are left in the queue{lost}; the job is not completed"
+
+
+def _check_not_expired(work: Work, job_id: int) -> None:
+    """An empty queue means nothing once tasks have expired, unless all of them were stored here."""
+    if work.expires is None or utc_now() < work.expires or work.tally.stored >= work.tally.total:
+        return
+    raise JobGoneError(
+        f"the tasks of job {job_id} expired on {work.expires:%Y-%m-%d %H:%M} UTC: what was not uploaded "
+        "by then is in the queue no more",
+        hint=f"if you know that all was uploaded, `boss-ingest complete --job-id {job_id}` completes it; "
+        "else cancel it and `boss-ingest run` the job file again",
+    )
 
 
 def _complete(work: Work, job_id: int) -> Outcome:
