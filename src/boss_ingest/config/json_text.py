@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from boss_ingest.errors import ConfigError
 
 _MOST_BYTES = 16 << 20
+_MOST_LEVELS = 64
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -32,13 +33,43 @@ def read_json_object(path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise _not_json(path, text, error) from None
     except RecursionError:
-        raise ConfigError(f"{path} is nested too deeply to be a job file") from None
+        raise _too_deep(path) from None
+    except ValueError:  # the only other: Python reads no number of more than 4300 digits
+        raise ConfigError(
+            f"{path} holds a number of thousands of digits", hint="write a smaller one"
+        ) from None
     if not isinstance(data, dict):
         raise ConfigError(
             f"{path} holds no JSON object",
             hint="a job file is one object with schema, client, database and ingest_job",
         )
+    if _levels(data) > _MOST_LEVELS:
+        raise _too_deep(path)
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start : error.end].encode(errors="backslashreplace").decode()
+        raise ConfigError(
+            f"{path} holds {half}, half of a character", hint="write the character itself"
+        ) from None
     return data
+
+
+def _levels(data: object) -> int:
+    """How deep lists and objects are nested."""
+    found, level = 0, [data]
+    while level:
+        found += 1
+        level = [
+            child
+            for each in level
+            for child in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
+        ]
+    return found
+
+
+def _too_deep(path: Path) -> ConfigError:
+    return ConfigError(f"{path} is nested too deeply to be a job file")
 
 
 def _text(path: Path) -> str:

@@ -2,14 +2,15 @@
 
 `o` is added to the index, then zeros fill it up to `p` digits. `<y:p:3>`, `<x:o:1p:2>` do the same for the
 other axes, which the original cannot. Anything else in angle brackets is no placeholder and stays
-(docs/protocol.md, "Plugins").
+(docs/protocol.md, "Plugins"); so does an `o` of more than nine digits or a `p` of more than three, for no
+file has such a name.
 """
 
 from __future__ import annotations
 
 import re
 
-_NUMBER = re.compile(r"<(?:([xyz]):(?=[op]:))?(?:o:(\d+))?(?:p:(\d+))?>")
+_NUMBER = re.compile(r"<(?:([xyz]):(?=[op]:))?(?:o:(\d{1,9}))?(?:p:(\d{1,3}))?>")
 _PLAIN = re.compile(r"<([xyz])>")
 
 
