@@ -151,7 +151,8 @@ class S3Objects(Objects):
         self._root = root_dir
         self._copies = copies
         self.keeps_files = through_copies
-        self._store = _store(bucket, endpoint_url, section)
+        self._section = section
+        self._store, self._only = _store(bucket, endpoint_url, section)
 
     async def read(self, path: str, *, most_bytes: int) -> bytes:
         """One small request to see that it isn't too large, one for all of it; or from its copy."""
@@ -253,11 +254,26 @@ class S3Objects(Objects):
                 raise _NoSuchRangeError(error) from error
             raise _refused(self.where(key), error) from error
         if found.state == "missing":
+            await self._check_bucket(key)
             raise MissingSourceError(
                 f"{self.where(key)} is not there",
                 hint="check bucket, root_dir, base_filename and extension in the params",
             )
         return found.value, found.stamp.generation
+
+    async def _check_bucket(self, key: str) -> None:
+        """Raises ConfigError when it is the bucket that is not there: then no key of it is merely missing.
+
+        Servers say 404 to both; only when they are asked for a list of keys, tensorstore hands on which.
+        """
+        try:
+            await self._store.list(self._only(key, key + "\0"))
+        except ValueError as error:
+            if "NoSuchBucket" in str(error):
+                field = f"{self._section}.params.bucket"
+                problem = Problem(field, repr(self._bucket), "there is no such bucket", "correct its name")
+                raise ConfigError(f"the bucket {self._bucket} does not exist", problems=(problem,)) from error
+            # any other answer tells nothing: who may read need not be allowed to list
 
 
 def s3_store_spec(
@@ -287,7 +303,8 @@ def _may_have_credentials(env: Mapping[str, str]) -> bool:
     return on_ec2 or any(env.get(name) for name in names) or any(Path(file).is_file() for file in files)
 
 
-def _store(bucket: str, endpoint_url: str, section: str) -> Any:
+def _store(bucket: str, endpoint_url: str, section: str) -> tuple[Any, Any]:
+    """The bucket, and what makes a range of keys. Raises ConfigError."""
     try:
         tensorstore = import_module("tensorstore")
     except ImportError as error:
@@ -298,9 +315,8 @@ def _store(bucket: str, endpoint_url: str, section: str) -> Any:
         {"s3_request_concurrency": {"limit": _CONCURRENCY}, "s3_request_retries": {"max_retries": _RETRIES}}
     )
     try:
-        return tensorstore.KvStore.open(
-            s3_store_spec(bucket, endpoint_url=endpoint_url), context=context
-        ).result(READ_TIMEOUT_S)
+        opening = tensorstore.KvStore.open(s3_store_spec(bucket, endpoint_url=endpoint_url), context=context)
+        return opening.result(READ_TIMEOUT_S), tensorstore.KvStore.KeyRange
     except (ValueError, TimeoutError) as error:
         problem = Problem(f"{section}.params.bucket", repr(bucket), _fact(error), "name the S3 bucket")
         raise ConfigError(f"the bucket {bucket} cannot be opened", problems=(problem,)) from error

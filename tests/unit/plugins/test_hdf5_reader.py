@@ -13,7 +13,7 @@ from PIL import Image
 from boss_ingest.errors import ConfigError, MissingSourceError, SourceError
 from boss_ingest.plugins import hdf5, hdf5_files
 from boss_ingest.plugins.reader import Box, MadeUp, Setup, TileIndex
-from tests.contract.moto_server import running_moto, second_opinion
+from tests.source_buckets import SERVERS, s3_server
 
 h5py = pytest.importorskip("h5py", reason="needs boss-ingest[hdf5]")
 
@@ -404,19 +404,18 @@ async def test_without_h5py_the_user_is_told_what_to_install(tmp_path, monkeypat
 # --- S3
 
 
-async def test_files_on_s3_are_read_through_copies_that_are_removed(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", SERVERS)
+async def test_files_on_s3_are_read_through_copies_that_are_removed(tmp_path, monkeypatch, kind):
     pytest.importorskip("tensorstore", reason="needs boss-ingest[s3]")
     data = voxels()
     write(tmp_path / "v.h5", data, chunks=(16, 32, 32), compression="gzip")
     copies = tmp_path / "copies"
     copies.mkdir()
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "lab")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    with running_moto() as url:
-        s3 = second_opinion("s3", url)
-        s3.create_bucket(Bucket="lab")
-        s3.upload_file(str(tmp_path / "v.h5"), "lab", "scans/v.h5")
-        where = {"filesystem": "s3", "bucket": "lab", "endpoint_url": url, "temp_dir": str(copies)}
+    async with s3_server(kind, tmp_path) as server:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.access_key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
+        server.client.upload_file(str(tmp_path / "v.h5"), "lab", "scans/v.h5")
+        where = {"filesystem": "s3", "bucket": "lab", "endpoint_url": server.url, "temp_dir": str(copies)}
         reader = await volume("scans/v.h5", **where)
         assert (await reader.read(Box((0, 0, 0), SHAPE)) == data).all()
         assert reader.locate(Box((0, 0, 0), SHAPE)).startswith("s3://lab/scans/v.h5:em[")

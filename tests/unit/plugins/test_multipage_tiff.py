@@ -19,7 +19,7 @@ from boss_ingest.plugins.multipage_tiff import (
 )
 from boss_ingest.plugins.reader import Setup, TileIndex
 from boss_ingest.plugins.tiff_multipage import SingleTimeTiffReader, TiffMultiFileHyperStackReader
-from tests.contract.rclone_server import ACCESS_KEY, SECRET_KEY, running_rclone
+from tests.source_buckets import SERVERS, s3_server
 
 tifffile = pytest.importorskip("tifffile", reason="needs boss-ingest[tiff]")
 
@@ -301,18 +301,23 @@ async def test_a_slice_the_hyperstack_has_not_is_an_error(hyperstack):
     await reader.close()
 
 
-async def test_a_hyperstack_on_s3_is_fetched_a_file_at_a_time(tmp_path, monkeypatch, hyperstack):
+def files_of(folder):
+    return list(Path(folder).glob("h*"))
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+async def test_a_hyperstack_on_s3_is_fetched_a_file_at_a_time(tmp_path, monkeypatch, hyperstack, kind):
     stack, names = hyperstack
-    (tmp_path / "buckets/lab").mkdir(parents=True)
     (tmp_path / "copies").mkdir()
-    shutil.copytree(names["root_dir"], tmp_path / "buckets/lab/scans", ignore=shutil.ignore_patterns("[!h]*"))
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     params = STACK | {"filesystem": "s3", "bucket": "lab", "temp_dir": str(tmp_path / "copies")}
-    async with running_rclone(tmp_path / "buckets") as url:
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    async with s3_server(kind, tmp_path) as server:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.access_key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        for file in files_of(names["root_dir"]):
+            server.client.upload_file(str(file), "lab", f"scans/{file.name}")
         reader = TiffMultiFileHyperStackReader()
         await reader.open(Setup(names | {"root_dir": "scans"}, params, HYPER_JOB, Path()))
         indices = [TileIndex(0, 0, z, t) for z in range(2) for t in range(7)]

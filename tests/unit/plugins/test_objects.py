@@ -132,6 +132,18 @@ async def test_what_is_not_there_is_missing_by_name(either):
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("filesystem", ["s3", "s3_copy"])
+async def test_a_bucket_that_is_not_there_is_a_mistake_in_the_job_file_and_nothing_missing(
+    server, filesystem
+):
+    opened = Objects.open(filesystem, bucket="lap", root_dir="scans")
+    for ask in (lambda: opened.read(INSIDE[0], most_bytes=100), lambda: opened.local_path(INSIDE[0])):
+        with pytest.raises(ConfigError, match="the bucket lap does not exist") as caught:
+            await ask()
+        assert caught.value.problems[0].path == "client.tile_processor.params.bucket"
+    await opened.close()
+
+
 async def test_a_copy_of_what_is_not_there_is_missing_and_leaves_nothing(s3, tmp_path):
     with pytest.raises(MissingSourceError, match=r"s3://lab/scans/b\.png"):
         await s3.local_path("scans/b.png")
