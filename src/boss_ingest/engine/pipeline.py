@@ -108,6 +108,8 @@ class Pipeline:
 
     async def _lease_until_drained(self, group: asyncio.TaskGroup) -> End:
         looks = 0
+        if self._wanted.alone:
+            await self._ask_depth()
         while looks < _LOOKS:
             started = await self._lease_once(group)
             looks = 0 if started or not await self._nothing_left() else looks + 1
@@ -150,7 +152,7 @@ class Pipeline:
         """Whether what comes is most likely not to be worked on here, and should come back soon."""
         left = self._tally.left
         if left is None:
-            return self._wanted.alone
+            return False
         set_aside = len(self._tally.set_aside)
         others = left - set_aside - len(self._in_work)
         return others > len(self._wanted.left) if self._wanted.alone else others <= 0 < set_aside
