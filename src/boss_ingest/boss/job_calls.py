@@ -35,6 +35,10 @@ T = TypeVar("T")
 _START_ANEW = "cancel it and create a new job; what is stored already stays stored"
 
 
+class QueueLostError(JobGoneError):
+    """A job is live, as the Boss has it, but its queue was deleted: it is just being ended, or was broken."""
+
+
 class JobCalls(Connection):
     """What the Boss can be asked about jobs. All calls but `create` are repeated until they are answered.
 
@@ -142,6 +146,8 @@ class JobCalls(Connection):
     async def _status_once(self, job_id: int) -> JobStatus:
         doing = f"asking for the status of job {job_id}"
         answer = await self._send(doing, "GET", f"ingest/{job_id:d}/status")
+        if answer.is_queue_gone:
+            raise QueueLostError(f"the queue of job {job_id} is gone", hint=_START_ANEW)
         if answer.status != 200:
             raise _error_of_job(answer, job_id, doing)
         status = job_answers.read(answer, job_answers.status, doing)
@@ -177,6 +183,8 @@ class JobCalls(Connection):
     async def _is_cancelled(self, job_id: int) -> bool:
         try:
             status = await self._status_once(job_id)
+        except QueueLostError:
+            return False
         except JobGoneError:
             return True
         if status.state is JobState.COMPLETE:

@@ -13,7 +13,7 @@ from boss_ingest.local.job_store import Job, State
 from boss_ingest.local.queue_store import QueueGone
 from boss_ingest.local.resource_store import MissingResource
 from boss_ingest.local.rest_errors import BossError, system_error
-from boss_ingest.local.rest_join import Joining
+from boss_ingest.local.rest_join import NO_QUEUE, Joining
 from boss_ingest.local.settings import ADMIN
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from boss_ingest.local.lifecycle import Lifecycle
     from boss_ingest.local.rest import Asked
     from boss_ingest.local.state import State as Stores
-
-_NO_QUEUE = "The specified queue does not exist."
 
 
 class JobEndpoints:
@@ -95,7 +93,7 @@ class JobEndpoints:
         try:
             self._lifecycle.clean_up(job, State.DELETED)
         except QueueGone:
-            raise system_error(f"Unable to complete cleanup {_NO_QUEUE}") from None
+            raise system_error(f"Unable to complete cleanup {NO_QUEUE}") from None
         return web.Response(status=204)
 
     async def _complete(self, asked: Asked) -> web.Response:
@@ -147,7 +145,7 @@ class JobEndpoints:
         try:
             return self._stores.queues.get(queue).depth().visible
         except QueueGone:
-            raise system_error(_NO_QUEUE) from None
+            raise system_error(NO_QUEUE) from None
 
 
 def _listed(job: Job) -> dict[str, Any]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from boss_ingest.local.state import State as Stores
 
 _WORKING = (State.UPLOADING, State.COMPLETING, State.WAIT_ON_QUEUES)
-_NO_QUEUE = (
+NO_QUEUE = (
     "An error occurred (AWS.SimpleQueueService.NonExistentQueue) when calling the GetQueueUrl operation: "
     "The specified queue does not exist."
 )
@@ -68,7 +68,7 @@ class Joining:
             self._stores.queues.get(job.index_queue)
         except QueueGone:
             if self._stores.settings.faithful:
-                raise system_error(_NO_QUEUE) from None
+                raise system_error(NO_QUEUE) from None
             return None
         return self._stores.queues.url(job.index_queue)
 

@@ -235,6 +235,14 @@ class TestStatusAndList:
         with pytest.raises(JobGoneError, match="job 7"):
             await boss.status(7)
 
+    async def test_a_live_job_whose_queue_was_deleted_is_gone_and_not_waited_for(
+        self, server: ScriptedBoss, boss: BossClient
+    ) -> None:
+        server.answers("GET ingest/7/status", NO_QUEUE)
+        with pytest.raises(JobGoneError, match="queue of job 7 is gone"):
+            await boss.status(7)
+        assert len(server.asked) == 1
+
     async def test_jobs_are_listed_with_their_times(self, server: ScriptedBoss, boss: BossClient) -> None:
         line = {
             "id": 7, "collection": "c", "experiment": "e", "channel": "ch", "status": 1, "ingest_type": 1,
@@ -267,6 +275,14 @@ class TestCancel:
         server.answers("DELETE ingest/7", SYSTEM, NO_QUEUE)
         server.answers("GET ingest/7/status", status_is(1), CANCELLED)
         await boss.cancel(7)
+
+    async def test_a_job_whose_cancelling_is_under_way_is_asked_for_again(
+        self, server: ScriptedBoss, boss: BossClient
+    ) -> None:
+        server.answers("DELETE ingest/7", NO_QUEUE)
+        server.answers("GET ingest/7/status", NO_QUEUE, CANCELLED)
+        await boss.cancel(7)
+        assert server.lines.count("DELETE ingest/7") == 2
 
     async def test_a_job_cancelled_before_is_told(self, server: ScriptedBoss, boss: BossClient) -> None:
         server.answers("DELETE ingest/7", NO_QUEUE)
