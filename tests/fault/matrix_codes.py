@@ -126,6 +126,9 @@ CASES = [
     ),
     Case(name="REST: not our job", arm=on("rest.", Answer(403, 3003), times=None), ends=(5,)),
     Case(
-        name="REST: no completion answered", arm=on("rest.complete", Answer(500, "no"), times=None), ends=(7,)
+        name="REST: no completion answered",
+        arm=on("rest.complete", Answer(500, "no"), times=None),
+        options={"give_up_s": 1.0},
+        ends=(7,),
     ),
 ]

@@ -122,8 +122,9 @@ CASES = [
         for name, answer in _COMPLETE.items()
     ),
     Case(
-        name="complete: done, but the answer is lost",
-        arm=on("rest.complete", Answer(502, "gone"), times=3, after=2),
+        name="complete: asks for more, for ever",
+        arm=on("rest.complete", _COMPLETE["upload queue not empty, though it is"], times=None),
+        ends=(7,),
     ),
     Case(name="join: preparing for a while", arm=nothing, happened=by_settings, settings={"populate_s": 0.3}),
     Case(name="join: 9001 once, to the loser of a race", arm=on("rest.join", Answer(400, 9001))),

@@ -17,6 +17,8 @@ from boss_ingest.boss.client import BossClient
 from boss_ingest.config.job_file import JobFile
 from boss_ingest.config.loading import load_job_file
 from boss_ingest.local.boss import LocalBoss
+from boss_ingest.local.job_store import State
+from boss_ingest.local.queue_store import QueueGone
 from boss_ingest.local.settings import Settings
 from tests.fault.ground import Ground, Run
 from tests.fault.matrix_audit import Audit
@@ -33,7 +35,7 @@ KINDS: tuple[Kind, ...] = ("tile", "volumetric")
 ANSWER_LIMIT_S = 1.0
 """What is 60 s for S3, the Boss and 30 s for SQS."""
 
-QUICK: dict[str, Any] = {"workers": 1, "memory_bytes": 256 << 20, "lease_s": 3.0, "give_up_s": 30.0}
+QUICK: dict[str, Any] = {"workers": 1, "memory_bytes": 256 << 20, "lease_s": 2.0, "give_up_s": 30.0}
 
 
 class Rig:
@@ -68,6 +70,10 @@ class Rig:
         assert len(self.audit.deleted) == self.tasks
         assert sorted(self.audit.indexed) == sorted(set(self.audit.indexed))
 
+    def check_keys_were_renewed(self) -> None:
+        keys = {seen.access_key for seen in self.proxy.log if seen.access_key}
+        assert len(keys) > 1, "one set of keys was enough"
+
     def lift(self) -> None:
         """The trouble ends, and what clients that are gone held comes back to the queue."""
         self.proxy.clear()
@@ -77,10 +83,11 @@ class Rig:
 
     @property
     def left(self) -> int | None:
-        """Messages of the upload queue; None when there is no queue."""
+        """Messages of the upload queue; None when it is not filled yet, or gone."""
         try:
-            return self.ground.left_in_queue(self.job_id)
-        except Exception:  # noqa: BLE001 - QueueGone is all there is
+            filled = self.boss._state.jobs[self.job_id].state != State.PREPARING
+            return self.ground.left_in_queue(self.job_id) if filled else None
+        except QueueGone:
             return None
 
     @property
@@ -149,5 +156,7 @@ def short_patience() -> Iterator[None]:
         shorten_waits(patch)
         patch.setattr(s3, "_ANSWER_LIMIT_S", ANSWER_LIMIT_S)
         patch.setattr(sqs, "_ANSWER_LIMIT_S", ANSWER_LIMIT_S)
+        patch.setitem(sqs.Sqs.call.__kwdefaults__, "limit_s", ANSWER_LIMIT_S)
         patch.setattr(keys, "PROPAGATION_S", 0.5)
+        patch.setattr(keys, "_PROVEN_S", 1.0)
         yield
