@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -160,4 +160,15 @@ async def _stoppable(work: Callable[[Stop], Awaitable[int]], threads: Threads) -
             loop.add_signal_handler(number, asked)
         except NotImplementedError:  # Windows
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(asked))
-    return await work(stop)
+    try:
+        return await work(stop)
+    finally:
+        _ignore_signals(loop)
+
+
+def _ignore_signals(loop: asyncio.AbstractEventLoop) -> None:
+    """The work is over and its exit code stands; one more Ctrl-C would only replace it by another."""
+    for number in _STOP_SIGNALS:
+        with suppress(NotImplementedError):
+            loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)

@@ -49,6 +49,29 @@ run_to_exit(work)
 """
 
 
+_LATE = """
+import asyncio, atexit, os, signal
+from boss_ingest.cli.running import run_to_exit
+
+def again():
+    os.kill(os.getpid(), signal.{name})
+
+async def closing():
+    try:
+        await asyncio.sleep(60)
+    finally:
+        again()
+
+async def work(stop):
+    work.left = asyncio.create_task(closing())
+    await asyncio.sleep(0)
+    return 130
+
+atexit.register(again)
+run_to_exit(work)
+"""
+
+
 @contextmanager
 def started(code: str, **how: object) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", code]
@@ -69,6 +92,16 @@ def test_a_second_stop_ends_the_command_though_a_thread_hangs() -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
         assert "stopped at once" in process.stderr.read()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are not sent there")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_that_comes_when_the_work_is_over_leaves_the_exit_code_as_it_is(name: str) -> None:
+    """As the second Ctrl-C of somebody who presses it twice: it was -2, or a traceback."""
+    with started(_LATE.format(name=name), stderr=subprocess.PIPE) as process:
+        assert process.wait(20) == 130
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
 
 
 def test_a_command_that_is_done_ends_though_a_thread_hangs() -> None:
