@@ -1,4 +1,4 @@
-"""A service that takes PUTs in simulated time: a path of some length, with a server of some speed behind it."""
+"""A service that takes PUTs in simulated time: a path of some length, a server of some speed behind it."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from boss_ingest.engine.events import Observer, Retrying
@@ -13,6 +14,8 @@ from boss_ingest.errors import CredentialsError, Disposition, GaveUpError, Servi
 
 _FIRST_S = 0.2
 _CEILING_S = 20.0
+_OUTAGE_S = 2.0  # of silence towards everybody; when it ends, those who wait need not wait longer …
+_SPREAD_S = 1.0  # … than this, each a little differently
 
 T = TypeVar("T")
 
@@ -28,7 +31,8 @@ class Retrier:
 
     `renew` is called when keys are refused. `give_up_s` counts from the first failure after which no request
     to the same service succeeded, so a long outage ends the run with exit code 7 however many tasks are in
-    flight, and a long pause between requests does not.
+    flight, and a long pause between requests does not. When a silent service answers one request, the others
+    are not kept waiting; the limit on PUTs, small by then, keeps them from becoming a storm.
     """
 
     def __init__(
@@ -44,11 +48,12 @@ class Retrier:
         self._tally = tally
         self._observe = observe
         self._failing_since_s: dict[str, float] = {}
+        self._answers_again: dict[str, asyncio.Event] = {}
 
     async def __call__(
         self, service: str, request: Callable[[], Awaitable[T]], *, what: str, until_s: float = float("inf")
     ) -> T:
-        """Send until it works; raise the last error when it cannot, or when `until_s` (loop time) is past.
+        """Send until it works; raise the last error when it cannot, or not before `until_s` (loop time).
 
         `service` is whose silence is counted (S3, SQS); `what` names the request for the log. Raises
         ServiceError of any kind, JobGoneError when renewing keys finds that the job is gone, and
@@ -66,16 +71,34 @@ class Retrier:
                 self._failing_since_s.setdefault(service, loop.time())
                 if isinstance(error, CredentialsError):
                     await self._renew(error)
-                wait_s = pause_s(attempt, at_least_s=error.retry_after_s)
+                retry_after_s = error.retry_after_s
+                wait_s = pause_s(attempt, at_least_s=retry_after_s)
                 self._check_patience(service, error, wait_s=wait_s)
                 if loop.time() + wait_s > until_s:
                     raise
                 self._tally.retries += 1
                 self._observe(Retrying(what, error, wait_s))
             else:
-                self._failing_since_s.pop(service, None)
+                if service in self._failing_since_s:
+                    self._note_answer(service)
                 return answer
-            await asyncio.sleep(wait_s)
+            if retry_after_s:
+                await asyncio.sleep(wait_s)
+            else:
+                await self._pause(service, wait_s)
+
+    def _note_answer(self, service: str) -> None:
+        silent_s = asyncio.get_running_loop().time() - self._failing_since_s.pop(service)
+        if silent_s > _OUTAGE_S and (waiting := self._answers_again.pop(service, None)):
+            waiting.set()
+
+    async def _pause(self, service: str, wait_s: float) -> None:
+        until_s = asyncio.get_running_loop().time() + wait_s
+        waiting = self._answers_again.setdefault(service, asyncio.Event())
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(until_s):
+                await waiting.wait()
+                await asyncio.sleep(random.uniform(0.0, _SPREAD_S))  # noqa: S311 - jitter, not a secret
 
     def _check_patience(self, service: str, error: ServiceError, *, wait_s: float) -> None:
         silent_s = asyncio.get_running_loop().time() - self._failing_since_s.get(service, float("inf"))
