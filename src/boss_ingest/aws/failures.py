@@ -114,27 +114,33 @@ def refusal(what: str, answer: Answer, code: str, clock: Clock) -> ServiceError:
 
 def code_in_xml(body: bytes) -> str:
     """The code of an error as S3 writes it; "" when there is none."""
-    found = re.search(rb"<Error\b.*?<Code>\s*([\w.]+)\s*</Code>", body[:_MOST_ERROR_BYTES], re.DOTALL)
-    return found[1].decode("ascii", "replace") if found else ""
+    _, _, error = body[:_MOST_ERROR_BYTES].partition(b"<Error")
+    found = re.search(rb"<Code>\s*([^<>]{1,200}?)\s*</Code>", error)
+    return _code(found[1].decode("ascii", "replace")) if found else ""
 
 
 def code_in_json(answer: Answer) -> str:
     """The code of an error as SQS writes it, by preference in the words of its old protocol; else ""."""
-    if old := answer.headers.get("x-amzn-query-error", "").partition(";")[0]:
+    if old := _code(answer.headers.get("x-amzn-query-error", "").partition(";")[0]):
         return old
     try:
         document = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     shape = document.get("__type", "") if isinstance(document, dict) else ""
-    return str(shape).rpartition("#")[2].partition(":")[0]
+    return _code(str(shape).rpartition("#")[2].partition(":")[0])
+
+
+def _code(told: str) -> str:
+    """What was told, if it is one word: codes are shown to people and must not be anything else."""
+    return told if re.fullmatch(r"[\w.-]{1,100}", told, re.ASCII) else ""
 
 
 def entry_failure(what: str, entry: Mapping[str, Any]) -> ServiceError:
     """The error of one entry of a batch: `Code`, `SenderFault` and perhaps `Message`."""
-    code = str(entry.get("Code", ""))
+    code = _code(str(entry.get("Code", "")))
     kind = kind_of(code, 400 if entry.get("SenderFault") else 500)
-    return kind(f"{what}: {code}", hint=_HINTS.get(kind, ""), code=code)
+    return kind(f"{what}: {code or 'refused without a code'}", hint=_HINTS.get(kind, ""), code=code)
 
 
 def kind_of(code: str, http_status: int) -> type[ServiceError]:
@@ -164,7 +170,7 @@ def _hint(kind: type[ServiceError], code: str, answer: Answer) -> str:
 
 
 def _region(answer: Answer) -> str:
-    if named := answer.headers.get("x-amz-bucket-region"):
+    if named := _code(answer.headers.get("x-amz-bucket-region", "")):
         return named
     found = re.search(rb"<Region>([a-z0-9-]+)</Region>|[.-]([a-z]{2}-[a-z-]+-\d)\.", answer.body)
     return (found[1] or found[2]).decode() if found else "another one"

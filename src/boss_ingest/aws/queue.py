@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 LEASE_LIMIT_S = 180.0
@@ -25,7 +25,7 @@ class Lease:
     """
 
     message_id: str  # stable over redeliveries of one message
-    receipt: str  # good for this delivery only
+    receipt: str = field(repr=False)  # good for this delivery only; whoever has it can delete the message
     body: str
     deadline_s: float  # on the event loop's clock; counted from before the request, so never late
     deliveries: int  # 1 the first time, as SQS counts it: approximately

@@ -83,7 +83,7 @@ def _escaped(what: str, key: str) -> str:
 def _user_metadata(what: str, metadata: Mapping[str, str]) -> dict[str, str]:
     for name, value in metadata.items():
         if not (value.isascii() and value.isprintable()):
-            raise RefusedError(f"{what}: the metadata {name} is not printable ASCII: {value[:60]!r}")
+            raise RefusedError(f"{what}: the metadata {name} is not printable ASCII")  # it may be a receipt
     return {f"x-amz-meta-{name.lower()}": value for name, value in metadata.items()}
 
 

@@ -46,7 +46,7 @@ class Sqs:
             raise refusal(what, answer, code_in_json(answer), self._clock)
         try:
             document = json.loads(answer.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
             raise garbage(what)
@@ -138,10 +138,13 @@ def garbage(what: str) -> TransientError:
 
 
 def _leased(message: Mapping[str, Any], deadline_s: float) -> Lease:
+    message_id, receipt, body = (message[name] for name in ("MessageId", "ReceiptHandle", "Body"))
+    if not all(isinstance(text, str) for text in (message_id, receipt, body)):
+        raise TypeError("a message of SQS is made of texts")
     return Lease(
-        message_id=message["MessageId"],
-        receipt=message["ReceiptHandle"],
-        body=message["Body"],
+        message_id=message_id,
+        receipt=receipt,
+        body=body,
         deadline_s=deadline_s,
         deliveries=int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
     )
