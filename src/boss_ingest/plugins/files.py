@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from boss_ingest.errors import MissingSourceError, SourceError
+from boss_ingest.plugins.read_threads import read_in_thread
 
 READ_TIMEOUT_S = 100.0
 """A file that takes longer comes too late for its task anyway, which is leased for less than 180 s."""
@@ -84,14 +87,15 @@ class Folder:
 
         A file of more than `most_bytes` is refused unread.
         """
-        try:
+        with _too_slow(path):
             async with asyncio.timeout(READ_TIMEOUT_S):
-                return await asyncio.to_thread(self._read, path, most_bytes)
-        except TimeoutError as error:
-            raise SourceError(
-                f"{path} could not be read within {READ_TIMEOUT_S:g} s",
-                hint="is the disk or its server overloaded?",
-            ) from error
+                return await read_in_thread(self._read, path, most_bytes)
+
+    async def check_in_time(self, path: str) -> None:
+        """As `check`, in a thread. Raises SourceError, also when it takes too long."""
+        with _too_slow(path):
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                await read_in_thread(self.check, path)
 
     def _read(self, path: str, most_bytes: int) -> bytes:
         try:
@@ -109,6 +113,17 @@ class Folder:
                 hint="cut it into one image a tile, or correct ingest_job.tile_size",
             )
         return body
+
+
+@contextmanager
+def _too_slow(path: str) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise SourceError(
+            f"{path} could not be read within {READ_TIMEOUT_S:g} s",
+            hint="is the disk or its server overloaded?",
+        ) from error
 
 
 def unreadable(path: str, error: OSError) -> SourceError:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import product
 from math import prod
@@ -20,6 +19,7 @@ from boss_ingest.errors import SourceError
 from boss_ingest.plugins.block_cache import BlockCache
 from boss_ingest.plugins.files import READ_TIMEOUT_S
 from boss_ingest.plugins.hdf5_files import DEFLATE, SHUFFLE, Files, Place, Stored
+from boss_ingest.plugins.read_threads import ReadThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,7 +46,7 @@ class Blocks:
 
     def __init__(self, folder: Folder | None, *, cache_bytes: int, most_bytes: int) -> None:
         self._files = Files(folder)
-        self._thread = ThreadPoolExecutor(1, "hdf5")
+        self._thread = ReadThreads(1, spare=0)  # while one call into HDF5 hangs, so would all others
         self._cache = BlockCache(cache_bytes)
         self._most_bytes = most_bytes
         self._busy = asyncio.Semaphore(4 * (os.cpu_count() or 1))
@@ -86,7 +86,7 @@ class Blocks:
         await self._cache.close()
         with suppress(SourceError, RuntimeError):  # when the disk is dead, or after the first time
             await self._in_thread(self._files.close)
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._thread.close()
 
     async def _blocks(self, stored: Stored, needed: Iterable[_Box]) -> tuple[list[_Box], list[NDArray[Any]]]:
         regions = list(needed)
@@ -113,10 +113,9 @@ class Blocks:
             return await self._in_thread(self._files.part, stored, region)
 
     async def _in_thread(self, function: Callable[..., _T], *args: Any) -> _T:
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
-                return await loop.run_in_executor(self._thread, function, *args)
+                return await self._thread.run(function, *args)
         except TimeoutError as error:
             raise SourceError(
                 f"{args[0] if args else 'HDF5'} could not be read within {READ_TIMEOUT_S:g} s",

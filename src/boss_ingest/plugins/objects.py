@@ -120,7 +120,7 @@ class LocalObjects(Objects):
 
     async def local_path(self, path: str) -> Path:
         """The path itself, checked in a thread."""
-        await asyncio.to_thread(self._folder.check, path)
+        await self._folder.check_in_time(path)
         return Path(path)
 
     async def close(self) -> None:

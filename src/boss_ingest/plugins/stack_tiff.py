@@ -5,12 +5,12 @@ Uncompressed, a part of 512 × 512 of a slice of 8192 × 8192 takes 2 ms, all of
 
 from __future__ import annotations
 
-import asyncio
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boss_ingest.plugins.files import unreadable
+from boss_ingest.plugins.read_threads import read_in_thread
 from boss_ingest.plugins.stack_image import TIFF_BEGINS, Header
 from boss_ingest.plugins.tiff_files import TiffFiles
 from boss_ingest.plugins.tiff_planes import Plane, Planes
@@ -34,7 +34,7 @@ class TiffParts:
 
         Plain: one upright image of grey pixels. Raises SourceError, MissingSourceError.
         """
-        return await asyncio.to_thread(self._header, path, name)
+        return await read_in_thread(self._header, path, name)
 
     async def read(self, path: Path, name: str, rows: range, columns: range) -> NDArray[Any]:
         """That part (yx), native byte order, cut where the image ends. Raises SourceError."""

@@ -17,6 +17,7 @@ from boss_ingest.errors import ConfigError, IngestError, MissingSourceError, Pro
 from boss_ingest.plugins.catalogue import Layout
 from boss_ingest.plugins.files import READ_TIMEOUT_S, ChangedSourceError
 from boss_ingest.plugins.params import ChunkParams, Params, TileParams
+from boss_ingest.plugins.read_threads import read_in_thread
 from boss_ingest.plugins.reader import Box, ChunkReader, Setup, SourceInfo, TileIndex, TileReader
 from boss_ingest.plugins.tiff_files import TiffFiles
 from boss_ingest.plugins.tiff_planes import Planes
@@ -73,7 +74,7 @@ class _Source:
         """What the file holds. Raises SourceError, ConfigError."""
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
-                return await asyncio.to_thread(self._volume, by_job)
+                return await read_in_thread(self._volume, by_job)
         except TimeoutError as error:
             hint = "is the disk or its server overloaded?"
             raise SourceError(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from boss_ingest.errors import SourceError
 from boss_ingest.plugins.block_cache import BlockCache
 from boss_ingest.plugins.files import READ_TIMEOUT_S, Version, changed
+from boss_ingest.plugins.read_threads import read_in_thread
 from boss_ingest.plugins.tiff_files import TiffFiles
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Planes:
 
     async def page(self, at: Plane) -> Page:
         """What is known of a plane's page. Raises SourceError, MissingSourceError."""
-        return await asyncio.to_thread(self._page, at)
+        return await read_in_thread(self._page, at)
 
     def _page(self, at: Plane) -> Page:
         with self._files.use(at.path, name=at.name) as file:
@@ -108,7 +109,7 @@ class Planes:
         self, at: Plane, rows: range, columns: range, into: NDArray[Any] | None
     ) -> NDArray[Any]:
         async with self._turn:
-            found = await asyncio.to_thread(self._begin, at, rows, columns, into, self._cache_bytes)
+            found = await read_in_thread(self._begin, at, rows, columns, into, self._cache_bytes)
         if not isinstance(found, _Work):
             return found
         shared = replace(at, z=0, version=found.version)
@@ -119,7 +120,7 @@ class Planes:
 
     async def _turned(self, work: _Work, block: Block) -> NDArray[Any]:
         async with self._turn:
-            return await asyncio.to_thread(self._load, work, block)
+            return await read_in_thread(self._load, work, block)
 
     def _begin(
         self, at: Plane, rows: range, columns: range, into: NDArray[Any] | None, cache_bytes: int

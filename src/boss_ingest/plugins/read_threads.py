@@ -1,0 +1,119 @@
+"""Threads for reading files, apart from those of the event loop: one that hangs is given up and replaced.
+
+A read from a file server that has gone away may never return, and no thread can be stopped. In the threads of
+`asyncio.to_thread` a few such reads would hold up everything else that runs there. Those here are daemons:
+none of them keeps the process from ending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    function: Callable[[], Any]
+    future: Future[Any] = field(default_factory=Future)
+    given_up: bool = False
+
+
+class ReadThreads:
+    """At most `most` threads at work; `spare` is how many may hang before there are fewer."""
+
+    def __init__(self, most: int, *, spare: int) -> None:
+        self._lock = threading.Lock()
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._most = most
+        self._spare = spare
+        self._threads = 0
+        self._idle = 0
+        self._hanging = 0
+        self._closed = False
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What it returns, or raises. Who is cancelled while it runs gives up the thread it runs in.
+
+        Raises RuntimeError after `close`.
+        """
+        call = _Call(partial(function, *args, **kwargs))
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("these threads are closed")
+            self._calls.put(call)
+            self._start_as_needed()
+        try:
+            found: T = await asyncio.wrap_future(call.future)
+        except asyncio.CancelledError:
+            self._give_up(call)
+            raise
+        return found
+
+    def close(self) -> None:
+        """Have the threads end once they have nothing to do; safe to repeat."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            for _ in range(self._threads):
+                self._calls.put(None)
+
+    def _start_as_needed(self) -> None:
+        """Call it with the lock."""
+        if self._calls.qsize() > self._idle and self._threads < self._most and not self._closed:
+            self._threads += 1
+            threading.Thread(target=self._work, name="read", daemon=True).start()
+
+    def _give_up(self, call: _Call) -> None:
+        with self._lock:
+            if not call.future.running() or self._hanging >= self._spare:
+                return
+            call.given_up = True
+            self._hanging += 1
+            self._threads -= 1
+            self._start_as_needed()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                self._idle += 1
+            call = self._calls.get()
+            with self._lock:
+                self._idle -= 1
+                self._start_as_needed()
+            if call is None:
+                return
+            if not call.future.set_running_or_notify_cancel():
+                continue
+            try:
+                found = call.function()
+            except BaseException as error:  # noqa: BLE001 - handed to the one who waits
+                call.future.set_exception(error)
+            else:
+                call.future.set_result(found)
+                del found
+            with self._lock:
+                if call.given_up:  # another has taken its place
+                    self._hanging -= 1
+                    return
+            del call
+
+
+_READS = ReadThreads(min(32, (os.cpu_count() or 1) + 4), spare=256)
+
+
+async def read_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As `asyncio.to_thread`, for what reads files: bound its time, and a read that hangs harms no other."""
+    return await _READS.run(function, *args, **kwargs)
