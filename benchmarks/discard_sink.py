@@ -20,6 +20,9 @@ MessageBody = Callable[[int], str]
 """The body of the n-th message of the upload queue."""
 
 
+_CHUNKED = -1
+
+
 class _Sink(asyncio.Protocol):
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -39,17 +42,27 @@ class _Sink(asyncio.Protocol):
                 self._head = head
                 return
             self._start(head)
-        self._left -= len(data)  # no pipelining: nothing comes after a body
         if self._body is not None:
             self._body.append(data)
-        if self._left == 0:
+        if self._has_ended(data):
+            self._left = 0
             self._transport.write(self._answer())
+
+    def _has_ended(self, data: bytes) -> bool:
+        """Whether this was the last of a body; no client sends the next request before it has its answer."""
+        if self._left == _CHUNKED:
+            self._tail = (self._tail + data)[-5:]
+            return self._tail == b"0\r\n\r\n"
+        self._left -= len(data)
+        return self._left == 0
 
     def _start(self, head: bytes) -> None:
         self._head = b""
         start, *lines = head.decode("latin-1").split("\r\n")
         self._headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-        self._left = int(self._headers.get("content-length", 0))
+        chunked = self._headers.get("transfer-encoding") == "chunked"
+        self._left = _CHUNKED if chunked else int(self._headers.get("content-length", 0))
+        self._tail = b""
         self._body = None if start.startswith("PUT") else []
         if self._headers.get("expect"):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from boss_ingest.aws import s3
+from boss_ingest.aws import s3, transport
 from boss_ingest.aws.checksums import crc64nvme
 from boss_ingest.errors import RefusedError, ThrottledError, TransientError, UsageError
 from tests.unit.aws.scripted_server import Request, account, respond, scripted
@@ -211,6 +211,61 @@ async def test_a_server_that_answers_before_it_has_read_the_body_is_heard() -> N
         with pytest.raises(ThrottledError):
             await put(server.url, BODY * 4)
     assert len(server.requests) == 1
+
+
+async def test_a_body_whose_rest_is_not_wanted_spoils_no_later_request() -> None:
+    answers = iter([respond("503 Slow Down", b"<Error><Code>SlowDown</Code></Error>")])
+
+    async def answer(_request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(next(answers, respond("200 OK", ETag='"opaque"')))
+
+    async with scripted(answer, heads_only=True) as server, account(server.url) as opened:
+        with pytest.raises(ThrottledError):
+            await opened.bucket("tiles").put(KEY, bytes(32 << 20), metadata={})
+        await opened.bucket("tiles").put(KEY, b"", metadata={})
+        assert server.connections == 2
+
+
+async def test_a_server_that_takes_a_connection_but_never_speaks_tls_is_given_up_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport, "_CONNECT_LIMIT_S", 0.2)
+
+    async def deaf(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ended.append(writer)
+
+    ended: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(deaf, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with account(f"https://127.0.0.1:{port}") as opened:
+        with pytest.raises(TransientError) as late:
+            await opened.bucket("tiles").put(KEY, SMALL, metadata={})
+    assert late.value.code == "ConnectTimeout"
+    for writer in ended:
+        writer.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_slow_line_may_take_longer_than_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit on silence counts from the end of the body; the line takes a byte at a time until then."""
+    monkeypatch.setattr(transport, "_SILENCE_LIMIT_S", 1.0)
+    body = bytes(16 << 20)
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(1.3)  # the silence of which nothing must come
+        await reader.readexactly(len(body))
+        writer.write(respond("200 OK", ETag='"opaque"'))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(slow, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with account(f"http://127.0.0.1:{port}") as opened:
+        await opened.bucket("tiles").put(KEY, body, metadata={})
+    server.close()
+    await server.wait_closed()
 
 
 @pytest.mark.parametrize("content", [None, "not a certificate"])
