@@ -8,7 +8,7 @@ TOOLS := .venv-tools
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test examples parity parity-environment bench-reading fuzz lock audit lint types unit peers clean
+.PHONY: help demo test examples parity parity-environment bench-reading faults fuzz lock audit lint types unit peers clean
 
 help:
 	@echo "make demo      a small volume through a local Boss and back, every voxel compared"
@@ -16,6 +16,7 @@ help:
 	@echo "make examples  every job file of examples/, on data it makes, every voxel compared"
 	@echo "make parity    our plugins beside those of boss-ingest 0.12.0, on the same data"
 	@echo "make bench-reading  seconds and bytes read, beside boss-ingest 0.12.0"
+	@echo "make faults    every fault there is a row for, kills and a soak: nothing lost, nothing wrong; 20 minutes"
 	@echo "make fuzz      what strangers may send, many more times than in make test: make fuzz EXAMPLES=20000"
 	@echo "make lock      pin what the tests need anew (requirements/dev.txt); make audit asks for known holes"
 	@echo "make clean     remove what the two made"
@@ -83,6 +84,9 @@ examples: $(VENV)/dev-installed
 
 bench-reading: $(VENV)/dev-installed $(PARITY)/installed
 	@$(BIN)/python -m benchmarks.reading
+
+faults: $(VENV)/dev-installed
+	@$(BIN)/python -m tests.fault
 
 lint: $(VENV)/dev-installed
 	$(BIN)/ruff check .

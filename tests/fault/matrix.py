@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import multiprocessing
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from tests.fault.matrix_rig import KINDS
+from tests.fault.matrix_rig import KINDS, keep_sources_in
 from tests.fault.matrix_run import CASES, Result, run_alone
 from tests.fault.table import Row
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 _MOST_TOLD = 300
+_LINE = "\r\033[K" if sys.stderr.isatty() else ""  # anew
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -44,7 +48,10 @@ async def run(arguments: Namespace) -> list[Row]:
     spawn = multiprocessing.get_context("spawn")
     loop = asyncio.get_running_loop()
     results: list[Result] = []
-    with ProcessPoolExecutor(arguments.at_once, mp_context=spawn) as pool:
+    with (
+        TemporaryDirectory(prefix="matrix-") as folder,
+        ProcessPoolExecutor(arguments.at_once, spawn, _begin, (Path(folder),)) as pool,
+    ):
         for done in asyncio.as_completed([loop.run_in_executor(pool, run_alone, *one) for one in todo]):
             results.append(await done)
             _say(results[-1], len(results), len(todo))
@@ -52,11 +59,18 @@ async def run(arguments: Namespace) -> list[Row]:
     return [row for row in rows if row.runs]
 
 
+def _begin(folder: Path) -> None:
+    """In each process, before its first run."""
+    logging.disable()
+    keep_sources_in(folder)
+
+
 def _say(result: Result, done: int, of: int) -> None:
     if result.wrong:
-        print(f"\r\033[K{result.name} ({result.kind}, seed {result.seed}): {result.wrong}", file=sys.stderr)
-    end = "\n" if done == of else ""
-    print(f"\r\033[Kmatrix: {done} of {of} runs", end=end, file=sys.stderr, flush=True)
+        print(f"{_LINE}{result.name} ({result.kind}, seed {result.seed}): {result.wrong}", file=sys.stderr)
+    if done % 20 == 0 or done == of or sys.stderr.isatty():
+        end = "\n" if done == of or not sys.stderr.isatty() else ""
+        print(f"{_LINE}matrix: {done} of {of} runs", end=end, file=sys.stderr, flush=True)
 
 
 def _row(name: str, results: list[Result]) -> Row:

@@ -71,7 +71,7 @@ CASES = [
     ),
     Case(
         name="SQS: deletes throttled four times of five",
-        arm=on("sqs.DeleteMessageBatch", Answer(400, "ThrottlingException"), times=None, chance=0.8),
+        arm=sometimes("sqs.DeleteMessageBatch", Answer(400, "ThrottlingException"), chance=0.8),
     ),
     Case(
         name="S3: SlowDown for good",

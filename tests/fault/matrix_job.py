@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from boss_ingest.local.faults import Lose
+from boss_ingest.boss.keys import TileKey
+from boss_ingest.local.faults import Call, Lose
 from tests.fault.matrix_case import Case, by_settings, nothing, on, together
 from tests.fault.matrix_rig import Rig
 from tests.fault.proxy import Answer, Exchange, Latency, Rewrite, Tell
@@ -106,8 +107,17 @@ async def _completed_at_last_delete(rig: Rig) -> None:
     rig.proxy.add("sqs.DeleteMessageBatch", Tell("after", complete), times=None)
 
 
-def _lost_inside(what: str, times: int) -> Callable[[Rig], None]:
-    return lambda rig: rig.faults.add(f"server.{what}", Lose(), times=times)
+def _index_lost(times: int) -> Callable[[Rig], None]:
+    """The Boss forgets tiles that it has accepted, but of no chunk all: those it could not ask for again."""
+
+    def is_not_first(call: Call) -> bool:
+        return TileKey.decode(call.key).z > 0
+
+    return lambda rig: rig.faults.add("server.tile_uploaded", Lose(), match=is_not_first, times=times)
+
+
+def _chunks_lost(rig: Rig) -> None:
+    rig.faults.add("server.tile_ingest", Lose(), times=2)
 
 
 def _recalled(rig: Rig) -> None:
@@ -191,22 +201,21 @@ CASES = [
     ),
     Case(
         name="completion goes back to UPLOADING, tasks come again",
-        arm=_lost_inside("tile_uploaded", 3),
+        arm=_index_lost(3),
         happened=by_settings,
         also=_recalled,
         kinds=("tile",),
     ),
     Case(
         name="completion goes back to UPLOADING, again and again",
-        arm=nothing,
+        arm=_index_lost(12),
         happened=by_settings,
-        settings={"lost_index_rate": 0.4},
         also=_recalled,
         kinds=("tile",),
     ),
     Case(
         name="completion goes back to waiting, a chunk comes again",
-        arm=_lost_inside("tile_ingest", 2),
+        arm=_chunks_lost,
         happened=by_settings,
         kinds=("tile",),
     ),

@@ -1,9 +1,12 @@
-"""What a row of the matrix runs in: a local Boss behind the fault proxy, a small volume, and an auditor."""
+"""What a row of the matrix runs in: a local Boss behind the fault proxy, a small volume, and an auditor.
+
+The volumes have 12 tasks and partial edges; the images of tiles are whole, so no pixel must be touched.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import functools
+import os
 import tempfile
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -16,6 +19,7 @@ from boss_ingest.aws import keys, s3, sqs
 from boss_ingest.boss.client import BossClient
 from boss_ingest.config.job_file import JobFile
 from boss_ingest.config.loading import load_job_file
+from boss_ingest.config.server_form import server_form
 from boss_ingest.local.boss import LocalBoss
 from boss_ingest.local.job_store import State
 from boss_ingest.local.queue_store import QueueGone
@@ -52,7 +56,8 @@ class Rig:
 
     async def create(self) -> None:
         """Make a job of the job file, and set the auditor on it."""
-        self.job_id = await self.ground.create(self.file)
+        async with self.other_client() as other:
+            self.job_id = (await other.create(server_form(self.job))).id
         size = self.job.ingest_job.chunk_size
         chunk_zyx = (size.z, size.y, size.x) if size else (0, 0, 0)
         self.audits.append(
@@ -123,7 +128,7 @@ async def open_rig(kind: Kind, seed: int, settings: dict[str, Any]) -> AsyncIter
             BossClient(proxy.url, SecretStr(boss.token), timeout_s=ANSWER_LIMIT_S, sleep=_moment) as client,
         ):
             boss._state.queues.origin = proxy.url
-            source = _source(kind)
+            source = _kept[kind]
             await source.make_channel(boss)
             yield Rig(Ground(boss, client, folder), proxy, source, kind, seed)
 
@@ -132,21 +137,18 @@ async def _moment(_: float) -> None:
     await asyncio.sleep(0.01)
 
 
-@functools.cache
-def _folder() -> tempfile.TemporaryDirectory[str]:
-    """Of the sources, which all rows of a process share; gone with the process."""
-    return tempfile.TemporaryDirectory()
+_kept: dict[Kind, Source] = {}
 
 
-@functools.cache
-def _source(kind: Kind) -> Source:
-    """12 tasks with partial edges; the images of the tiles are whole, so that no pixel must be touched."""
-    folder = Path(_folder().name)
-    if kind == "volumetric":
-        return zarr_source(folder / "volume.zarr", pattern((40, 520, 1030)), (1024, 512, 16))
-    whole = slices_source(folder / "slices", pattern((3, 1024, 1024)), 512)
+def keep_sources_in(folder: Path) -> None:
+    """Write the sources below this folder, for all rows of this process."""
+    _kept.clear()
+    own = folder / f"sources-{os.getpid()}"
+    own.mkdir()
+    _kept["volumetric"] = zarr_source(own / "volume.zarr", pattern((40, 520, 1030)), (1024, 512, 16))
+    whole = slices_source(own / "slices", pattern((3, 1024, 1024)), 512)
     extent = {"x": [0, 700], "y": [0, 600], "z": [0, 3], "t": [0, 1]}
-    return Source(whole.volume, whole.client, whole.ingest_job | {"extent": extent})
+    _kept["tile"] = Source(whole.volume, whole.client, whole.ingest_job | {"extent": extent})
 
 
 @contextmanager
