@@ -146,10 +146,12 @@ class Machine:
         return inherited | own | self.env
 
     async def start(self, *args: object, cwd: Path | None = None, answer: str | None = "") -> Running:
-        """Start a command; `answer` is what it reads on standard input."""
+        """Start boss-ingest; `answer` is what it reads on standard input."""
+        return await self._start([*COMMAND, *map(str, args)], cwd=cwd, answer=answer)
+
+    async def _start(self, command: list[str], *, cwd: Path | None, answer: str | None) -> Running:
         process = await asyncio.create_subprocess_exec(
-            *COMMAND,
-            *map(str, args),
+            *command,
             cwd=cwd or self.cwd,
             env=self.environment,
             stdin=asyncio.subprocess.PIPE,
@@ -168,8 +170,12 @@ class Machine:
     async def run(
         self, *args: object, cwd: Path | None = None, answer: str = "", timeout_s: float = 60.0
     ) -> Ended:
-        """Run a command to its end."""
+        """Run boss-ingest to its end."""
         return await (await self.start(*args, cwd=cwd, answer=answer)).ended(timeout_s=timeout_s)
+
+    async def run_command(self, *command: str) -> Ended:
+        """Run any command to its end."""
+        return await (await self._start([*command], cwd=None, answer="")).ended()
 
     async def __aenter__(self) -> Self:
         return self

@@ -8,7 +8,7 @@ import click
 
 from boss_ingest.cli.connection import connection_options, open_boss, take_connection
 from boss_ingest.cli.known_job import known_job
-from boss_ingest.cli.running import ask, run_to_exit, say
+from boss_ingest.cli.running import ask, run_to_exit, say, tell
 
 if TYPE_CHECKING:
     from boss_ingest.engine.stop import Stop
@@ -32,7 +32,7 @@ def cancel(job_id: int, yes: bool, **options: Any) -> None:
                 )
                 ask(f"Job {job_id} is {status.state.name}; {left}. Cancel it?", default=False)
             await stop.unless(boss.cancel(job_id))
-        click.echo(f"job {job_id} is cancelled")
+        tell(f"job {job_id} is cancelled")
         return 0
 
     run_to_exit(work)

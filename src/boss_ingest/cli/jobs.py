@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from boss_ingest.cli.connection import connection_options, open_boss, take_connection
-from boss_ingest.cli.running import run_to_exit, say
+from boss_ingest.cli.running import run_to_exit, say, tell
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,17 +29,15 @@ def jobs(as_json: bool, **options: Any) -> None:
         for job in found:
             channel = f"{job.collection}/{job.experiment}/{job.channel}"
             if as_json:
-                click.echo(json.dumps({
+                tell(json.dumps({
                     "id": job.id, "state": job.state.name, "type": job.ingest_type, "channel": channel,
                     "created": _iso(job.created_on), "completed": _iso(job.completed_on),
                 }))  # fmt: skip
             else:
                 created = f"{job.created_on:%Y-%m-%d %H:%M}" if job.created_on else ""
-                click.echo(
-                    f"{job.id:>8}  {job.state.name:<14}  {job.ingest_type:<10}  {created:<16}  {channel}"
-                )
+                tell(f"{job.id:>8}  {job.state.name:<14}  {job.ingest_type:<10}  {created:<16}  {channel}")
         if not found and not as_json:
-            click.echo("no jobs")
+            tell("no jobs")
         return 0
 
     run_to_exit(work)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from boss_ingest.cli.running import run_to_exit
+from boss_ingest.cli.running import run_to_exit, tell
 from boss_ingest.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ def plugins(name: str | None, as_json: bool) -> None:
         chosen = _named(name, layouts()) if name else list(layouts())
         for layout in chosen:
             if as_json:
-                click.echo(json.dumps(_facts(layout)))
+                tell(json.dumps(_facts(layout)))
             elif name:
-                click.echo(_page(layout))
+                tell(_page(layout))
             else:
-                click.echo(_line(layout))
+                tell(_line(layout))
         if not name and not as_json:
-            click.echo("\n`boss-ingest plugins NAME` tells the params of one, and shows what to write.")
+            tell("\n`boss-ingest plugins NAME` tells the params of one, and shows what to write.")
         return 0
 
     run_to_exit(work)

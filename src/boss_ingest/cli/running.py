@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_NO_MORE = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_MORE = {errno.EPIPE, errno.EIO, errno.EBADF, *_FULL}
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -51,10 +52,12 @@ def unless_gone(stream: TextIO) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _NO_MORE:
             raise
-        log.warning("nothing more is written to %s: %s", stream.name, error)
+        log.info("nothing more is written to %s: %s", stream.name, error)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+        if stream is sys.stdout and error.errno in _FULL:
+            say(f"warning: standard output cannot be written: {error.strerror}")
 
 
 def is_terminal(stream: TextIO | None) -> bool:

@@ -9,7 +9,7 @@ import click
 
 from boss_ingest.cli.connection import connection_options, open_boss, take_connection
 from boss_ingest.cli.known_job import known_job
-from boss_ingest.cli.running import run_to_exit, say
+from boss_ingest.cli.running import run_to_exit, say, tell
 from boss_ingest.cli.words import moment
 
 if TYPE_CHECKING:
@@ -32,17 +32,15 @@ def status(job_id: int, as_json: bool, **options: Any) -> None:
             found = await stop.unless(boss.status(job_id))
             expires = await expiry_of(boss, job_id, stop=stop, recorded=record.created if record else "")
         if as_json:
-            click.echo(json.dumps({
+            tell(json.dumps({
                 "id": job_id, "state": found.state.name, "total": found.total, "visible": found.visible,
                 "expires": expires.isoformat() if expires else None,
             }))  # fmt: skip
         else:
-            click.echo(f"job {job_id}: {found.state.name}")
-            click.echo(
-                f"  {found.visible} of {found.total} tasks wait in its queue, not counting those in work"
-            )
+            tell(f"job {job_id}: {found.state.name}")
+            tell(f"  {found.visible} of {found.total} tasks wait in its queue, not counting those in work")
             if expires and not found.state.is_final:
-                click.echo(f"  its tasks expire {moment(expires)}")
+                tell(f"  its tasks expire {moment(expires)}")
         return 0
 
     run_to_exit(work)

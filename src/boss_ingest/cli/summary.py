@@ -45,7 +45,7 @@ def summarise(end: Ending) -> None:
         failed = f", {count(wanted.failed_again)} failed again" if wanted.failed_again else ""
         say(f"of {count(wanted.total, 'task')} set aside before, {count(wanted.mended)} stored now{failed}")
     if len(tally.set_aside):
-        say(f"set aside: {count(len(tally.set_aside))} {end.unit}")
+        say(f"set aside: {count(len(tally.set_aside), end.unit.removesuffix('s'))}")
         for event in tally.set_aside.first[:_NAMED]:
             say(f"  {task_name(event.key)}, after {count(event.attempts, 'try')}: {event.error.what}")
         if len(tally.set_aside) > _NAMED:
@@ -62,7 +62,8 @@ def summarise(end: Ending) -> None:
 
 def tell_outstanding(found: Outstanding, paths: list[Path], unit: str) -> None:
     """Say what was set aside before, and why."""
-    say(f"going back to {count(len(found.keys))} {unit} set aside, as told by {', '.join(map(str, paths))}")
+    told_by = ", ".join(map(str, paths))
+    say(f"going back to {count(len(found.keys), unit.removesuffix('s'))} set aside, as told by {told_by}")
     for line in found.first[:_NAMED]:
         say(f"  {task_name(line['key'])}, after {count(_tries(line), 'try')}: {line.get('what', '')}")
     if len(found.keys) > _NAMED:
@@ -79,7 +80,7 @@ def _tries(line: dict[str, Any]) -> int:
 
 def _tell_stored(tally: Tally, unit: str) -> None:
     objects = "" if unit == "tiles" else f" as {count(tally.objects)} cuboids"
-    amount = f"{count(tally.stored)} {unit}{objects}, {size(tally.stored_bytes)}"
+    amount = f"{count(tally.stored, unit.removesuffix('s'))}{objects}, {size(tally.stored_bytes)}"
     asides = [
         (tally.passed_through, f"{unit} byte for byte as they were"),
         (tally.skipped_outside, "cuboids outside the extent left alone"),

@@ -155,7 +155,7 @@ def _not_to_be_completed(work: Work, job_id: int, end: End) -> Outcome | None:
     if end is End.HOPELESS:
         return Outcome(job_id, ExitCode.SET_ASIDE, f"stopped: all of the first {left} tasks failed")
     if left:
-        return Outcome(job_id, ExitCode.SET_ASIDE, f"{left} tasks were set aside; the job is not completed")
+        return Outcome(job_id, ExitCode.SET_ASIDE, f"{_tasks(left)} set aside; the job is not completed")
     if end is End.SEARCHED:
         return Outcome(job_id, ExitCode.SET_ASIDE, _searched(work))
     _check_not_expired(work, job_id)
@@ -167,8 +167,12 @@ def _not_to_be_completed(work: Work, job_id: int, end: End) -> Outcome | None:
 
 def _searched(work: Work) -> str:
     wanted, left = work.wanted, work.tally.left or 0
-    lost = f"; {len(wanted.left)} of those set aside were not found among them" if wanted.left else ""
-    return f"{left} other tasks are left in the queue{lost}; the job is not completed"
+    lost = f"; set aside and not found among them: {len(wanted.left)}" if wanted.left else ""
+    return f"tasks left in the queue for others: {left}{lost}; the job is not completed"
+
+
+def _tasks(number: int) -> str:
+    return "1 task was" if number == 1 else f"{number} tasks were"
 
 
 def _check_not_expired(work: Work, job_id: int) -> None:
