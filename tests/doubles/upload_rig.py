@@ -118,6 +118,7 @@ class TileRig:
         self.options = replace(options or Options(memory_bytes=1, workers=1), attempts=3)
         self.memory_bytes, self.tasks = memory_bytes, tasks
         self.renewed: list[CredentialsError] = []
+        self.on_renewal: Callable[[], None] = lambda: None
         self.most_used_bytes = 0
         self.new_client()
 
@@ -149,6 +150,7 @@ class TileRig:
     def retrier(self) -> Retrier:
         async def renew(error: CredentialsError) -> None:
             self.renewed.append(error)
+            self.on_renewal()
 
         return Retrier(
             renew=renew, give_up_s=self.options.give_up_s, tally=self.tally, observe=self.events.append
