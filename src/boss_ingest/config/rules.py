@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from boss_ingest.config import geometry_rules
 from boss_ingest.config.geometry import Geometry
 from boss_ingest.config.job_file import JobFile
-from boss_ingest.config.near_misses import near_misses, nearest
+from boss_ingest.config.near_misses import misspelling_of, near_misses
 from boss_ingest.errors import Problem
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,255}")
@@ -93,7 +93,7 @@ def _of_sections(data: Mapping[str, object], geometry: Geometry) -> Iterator[Pro
         holder = data.get(section)
         if isinstance(holder, Mapping) and holder.get(key) is None:
             path = f"{section}.{key}"
-            misspelt = next((other for other in holder if nearest(other, [key])), None)
+            misspelt = misspelling_of(key, holder)
             fix = f'"{misspelt}" is probably meant: write "{key}"' if misspelt else f"add {_EXAMPLES[path]}"
             yield Problem(path, "missing", f"a {geometry.ingest_type} job needs it", fix)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from boss_ingest.config.near_misses import nearest
+from boss_ingest.config.near_misses import misspelling_of
 from boss_ingest.errors import Problem
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _problem(error: ErrorDetails, data: object) -> Problem:
 
 def _missing(path: str, holder: object, key: str) -> Problem:
     written = holder if isinstance(holder, Mapping) else {}
-    misspelt = next((other for other in written if nearest(other, [key])), None)
+    misspelt = misspelling_of(key, written)
     example = _example(path)
     fix = f'add "{key}"' + (f": {example}" if example else "")
     if misspelt is not None:

@@ -8,6 +8,7 @@ must be letter for letter what its fields amount to.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from boss_ingest.errors import MessageError
 _ZYX = tuple[int, int, int]
 _Key = TileKey | ChunkKey | CuboidKey
 _LONGEST_SAID = 300  # characters of a message that are repeated to a person
+_LONGEST_BODY = 1 << 20  # characters; SQS takes no longer message
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def parse_chunk_task(
     key = _text(message, "chunk_key", lease)
     try:
         index = ChunkKey.decode(key)
-        listed = [_cuboid(entry) for entry in message["cuboids"]]
+        listed = [_cuboid(entry) for entry in _entries(message, chunk_zyx)]
         keys = [CuboidKey.decode(cuboid.key) for cuboid in listed]
         corners = {
             tuple(a - o for a, o in zip(key.origin_zyx, cuboid.offset_zyx, strict=True))
@@ -168,6 +170,8 @@ def key_of(lease: Lease) -> str:
 
 
 def _decode(lease: Lease) -> dict[str, Any]:
+    if len(lease.body) > _LONGEST_BODY:
+        raise _senseless(lease, f"it is {len(lease.body):,} characters long")
     try:
         message = json.loads(lease.body)
     except (ValueError, RecursionError) as error:
@@ -182,6 +186,16 @@ def _text(message: dict[str, Any], name: str, lease: Lease) -> str:
     if not isinstance(value, str):
         raise _senseless(lease, f"it has no {name}")
     return value
+
+
+def _entries(message: dict[str, Any], chunk_zyx: _ZYX) -> list[Any]:
+    entries = message["cuboids"]
+    if not isinstance(entries, list):
+        raise TypeError("they are no list")
+    most = math.prod(-(-size // unit) for size, unit in zip(chunk_zyx, CUBOID_ZYX, strict=True))
+    if len(entries) > most:
+        raise ValueError(f"there are {len(entries):,}, and a chunk has {most:,}")
+    return entries
 
 
 def _cuboid(entry: dict[str, Any]) -> Cuboid:
