@@ -12,14 +12,12 @@ from typing import TypeVar
 from boss_ingest.boss.answers import MARKED_FOR_DELETION, ResourceMissingError
 from boss_ingest.boss.client import BossClient
 from boss_ingest.boss.resources import Channel, CoordinateFrame, Experiment
+from boss_ingest.config.datatypes import ITEMSIZE_BYTES
 from boss_ingest.config.geometry_rules import MAX_TILE_BYTES
 from boss_ingest.config.job_file import JobFile
 from boss_ingest.errors import ConfigError, Problem
 
 T = TypeVar("T")
-
-ITEMSIZE_BYTES = {"uint8": 1, "uint16": 2, "uint64": 8}
-"""The datatypes that the Boss can store, and their width."""
 
 
 @dataclass(frozen=True, slots=True)

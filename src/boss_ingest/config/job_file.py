@@ -23,7 +23,6 @@ from pydantic import (
 )
 
 from boss_ingest.config.extent import Extent, Span
-from boss_ingest.config.hosts import is_loopback
 
 IngestType = Literal["tile", "volumetric"]
 
@@ -57,11 +56,6 @@ class Backend(Section):
     def base_url(self) -> str:
         """Such as `https://api.bossdb.io`, without a version."""
         return f"{self.protocol}://{self.host}"
-
-    @property
-    def in_the_clear(self) -> bool:
-        """Whether the token would cross a network unencrypted."""
-        return self.protocol == "http" and not is_loopback(self.host)
 
 
 class PluginRef(Section):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from boss_ingest.config.datatypes import ITEMSIZE_BYTES
 from boss_ingest.errors import SourceError
 
 if TYPE_CHECKING:
@@ -14,16 +15,14 @@ if TYPE_CHECKING:
 
     from boss_ingest.encode.conversion import Conversion
 
-CHANNEL_DTYPES = ("uint8", "uint16", "uint64")
-
 TILE_VALUE_MAX = 2**31 - 1
 """The largest value the Boss reads back from an image (docs/protocol.md, "Tile objects")."""
 
 
 def channel_dtype(datatype: str) -> np.dtype[Any]:
     """The numpy type of a channel. Raises ValueError for a datatype no channel has."""
-    if datatype not in CHANNEL_DTYPES:
-        raise ValueError(f"{datatype!r} is not the datatype of a channel: one of {', '.join(CHANNEL_DTYPES)}")
+    if datatype not in ITEMSIZE_BYTES:
+        raise ValueError(f"{datatype!r} is not the datatype of a channel: one of {', '.join(ITEMSIZE_BYTES)}")
     return np.dtype(datatype)
 
 

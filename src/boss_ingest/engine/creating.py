@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from boss_ingest.boss.answers import ResourceMissingError
-from boss_ingest.boss.checks import ITEMSIZE_BYTES
 from boss_ingest.boss.client import BossClient
 from boss_ingest.boss.resources import Channel, Collection, CoordinateFrame, Experiment
+from boss_ingest.config.datatypes import ITEMSIZE_BYTES
 from boss_ingest.config.job_file import JobFile
 from boss_ingest.config.server_form import server_form
 from boss_ingest.engine.job_record import JobRecord, remember

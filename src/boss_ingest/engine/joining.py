@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from boss_ingest.aws.account import Keys
-from boss_ingest.boss.checks import ITEMSIZE_BYTES
 from boss_ingest.boss.client import BossClient
 from boss_ingest.boss.jobs import JobState, Joined
+from boss_ingest.config.datatypes import ITEMSIZE_BYTES
 from boss_ingest.config.job_file import JobFile
 from boss_ingest.engine import events
 from boss_ingest.engine.stop import Stop

@@ -43,6 +43,11 @@ class ZeroTiles:
         self._form = form
         self._zeros: TileImage | None = None  # the same for all
 
+    @property
+    def itemsize_bytes(self) -> int:
+        """What a voxel takes when it is read."""
+        return self._source.itemsize_bytes
+
     async def read(self, task: TileTask) -> ReadTile:
         """The tile of this task, as the Boss accepts it."""
         try:
@@ -61,6 +66,11 @@ class ForgivingChunks:
         self._source = source
         self._form = form
         self._missing = missing
+
+    @property
+    def itemsize_bytes(self) -> int:
+        """What a voxel takes when it is read."""
+        return self._source.itemsize_bytes
 
     async def read(self, task: ChunkTask) -> Chunk:
         """The chunk of this task."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from boss_ingest.plugins.reader import ChunkReader, Setup, TileReader
 
 log = logging.getLogger(__name__)
 
+_DESCRIBE_S = 10.0
 _CLOSE_S = 10.0  # the longest that letting go of a source may take
 
 
@@ -63,7 +64,10 @@ async def open_tiles(
             job, loaded, stack, timeout_s=options.read_timeout_s, cache_bytes=options.cache_bytes
         )
         assert isinstance(reader, TileReader)
-        source = ReaderTiles(reader, form, pool, timeout_s=options.read_timeout_s)
+        itemsize_bytes = await _itemsize_bytes(reader, timeout_s=options.read_timeout_s)
+        source = ReaderTiles(
+            reader, form, pool, timeout_s=options.read_timeout_s, itemsize_bytes=itemsize_bytes
+        )
     return source if missing_of(job.processor.params) == "error" else ZeroTiles(source, form)
 
 
@@ -90,7 +94,10 @@ async def open_chunks(
         )
         assert isinstance(reader, ChunkReader)
         threads = stack.enter_context(ThreadPoolExecutor(options.workers, "blosc"))
-        source = ReaderChunks(reader, form, threads, timeout_s=options.read_timeout_s)
+        itemsize_bytes = await _itemsize_bytes(reader, timeout_s=options.read_timeout_s)
+        source = ReaderChunks(
+            reader, form, threads, timeout_s=options.read_timeout_s, itemsize_bytes=itemsize_bytes
+        )
     missing = missing_of(job.processor.params)
     return source if missing == "error" else ForgivingChunks(source, form, missing)
 
@@ -110,6 +117,14 @@ async def open_reader(
     except TaskError as error:
         raise ConfigError(error.what, hint=error.hint) from error
     return reader
+
+
+async def _itemsize_bytes(reader: TileReader | ChunkReader, *, timeout_s: float) -> int:
+    """Of a voxel as it is read; 0 when the source cannot tell: its tasks will find what is wrong."""
+    with suppress(TaskError, TypeError):
+        async with others_code("describing the source", timeout_s=min(timeout_s, _DESCRIBE_S)):
+            return np.dtype((await reader.describe()).dtype or "V").itemsize
+    return 0
 
 
 def _made(loaded: LoadedSource) -> TileReader | ChunkReader:

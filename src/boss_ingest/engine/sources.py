@@ -65,7 +65,15 @@ class ReadTile:
     made_up: str = ""
 
 
-class TileSource(Protocol):
+class Source(Protocol):
+    """What the two kinds of sources have in common."""
+
+    @property
+    def itemsize_bytes(self) -> int:
+        """What a voxel takes when it is read, before it is converted; 0 when that is not known."""
+
+
+class TileSource(Source, Protocol):
     """Gives the finished bytes of a tile. Raises TaskError: SourceError or PluginError."""
 
     async def read(self, task: TileTask) -> ReadTile:
@@ -87,7 +95,7 @@ class Chunk(Protocol):
         """The blosc buffer of one cuboid."""
 
 
-class ChunkSource(Protocol):
+class ChunkSource(Source, Protocol):
     """Reads a chunk once, for all of its cuboids. Raises TaskError: SourceError or PluginError."""
 
     async def read(self, task: ChunkTask) -> Chunk:
@@ -97,7 +105,16 @@ class ChunkSource(Protocol):
 class ReaderTiles:
     """Tiles from an async reader: passed through when they are right, else made right in the pool."""
 
-    def __init__(self, reader: TileReader, form: TileForm, pool: WorkerPool, *, timeout_s: float) -> None:
+    def __init__(
+        self,
+        reader: TileReader,
+        form: TileForm,
+        pool: WorkerPool,
+        *,
+        timeout_s: float,
+        itemsize_bytes: int = 0,
+    ) -> None:
+        self.itemsize_bytes = itemsize_bytes
         self._reader = reader
         self._form = form
         self._pool = pool
@@ -126,6 +143,8 @@ class ReaderTiles:
 
 class PluginTiles:
     """Tiles from a path processor and a tile processor, read and made right in the pool."""
+
+    itemsize_bytes = 0
 
     def __init__(self, form: TileForm, pool: WorkerPool) -> None:
         self._form = form
@@ -186,8 +205,15 @@ class ReaderChunks:
     """Chunks from an async reader; cutting and blosc run in threads, as both let go of the GIL."""
 
     def __init__(
-        self, reader: ChunkReader, form: ChunkForm, threads: ThreadPoolExecutor, *, timeout_s: float
+        self,
+        reader: ChunkReader,
+        form: ChunkForm,
+        threads: ThreadPoolExecutor,
+        *,
+        timeout_s: float,
+        itemsize_bytes: int = 0,
     ) -> None:
+        self.itemsize_bytes = itemsize_bytes
         self._reader = reader
         self._form = form
         self._threads = threads
@@ -231,6 +257,8 @@ class _FinishedChunk:
 
 class PluginChunks:
     """Chunks from a path processor and a chunk processor: read, cut and compressed in the pool."""
+
+    itemsize_bytes = 0
 
     def __init__(self, form: ChunkForm, pool: WorkerPool) -> None:
         self._form = form

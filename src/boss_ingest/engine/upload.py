@@ -30,6 +30,7 @@ from boss_ingest.engine.wanted import Wanted
 from boss_ingest.errors import CredentialsError, GaveUpError
 from boss_ingest.plugins.loading import LoadedSource
 
+_WIDEST = 8  # bytes of a voxel
 _COPIES = 3  # of a task's voxels at one time: as read, as encoded, and on the way between
 
 
@@ -65,11 +66,11 @@ async def open_pipeline(work: Work, joined: Joined, account: Account) -> AsyncIt
     store = Store(account.bucket(bucket_name), limiter, retry, tally)
     build = _chunk_path if volumetric else _tile_path
     async with AsyncExitStack() as stack:
-        path = await build(work, joined, stack, _Tools(account, store, retry))
+        path, itemsize_bytes = await build(work, joined, stack, _Tools(account, store, retry))
         yield Pipeline(
             account.upload_queue(upload_queue),
             path,
-            cost_bytes=_cost_bytes(work.job, joined.datatype),
+            cost_bytes=_cost_bytes(work.job, joined.datatype, itemsize_bytes),
             room=Room(
                 memory_bytes=options.task_bytes,
                 tasks=options.tasks_in_work(classic=work.source.reader is None),
@@ -100,25 +101,31 @@ class _Tools:
     retry: Retrier
 
 
-async def _tile_path(work: Work, joined: Joined, stack: AsyncExitStack, tools: _Tools) -> TaskPath:
+async def _tile_path(
+    work: Work, joined: Joined, stack: AsyncExitStack, tools: _Tools
+) -> tuple[TaskPath, int]:
     size = work.job.ingest_job.tile_size
     index_queue = joined.job.tile_index_queue
     assert size is not None
     if index_queue is None:
         raise untold(joined, "tile index queue")
-    return TilePath(
+    source = await open_tiles(work.job, work.source, work.options, stack, datatype=joined.datatype)
+    path = TilePath(
         _facts(work, joined),
         (size.y, size.x),
-        source=await open_tiles(work.job, work.source, work.options, stack, datatype=joined.datatype),
+        source=source,
         store=tools.store,
         index=tools.account.index_queue(index_queue),
         retry=tools.retry,
         tally=work.tally,
         observe=work.observe,
     )
+    return path, source.itemsize_bytes
 
 
-async def _chunk_path(work: Work, joined: Joined, stack: AsyncExitStack, tools: _Tools) -> TaskPath:
+async def _chunk_path(
+    work: Work, joined: Joined, stack: AsyncExitStack, tools: _Tools
+) -> tuple[TaskPath, int]:
     size = work.job.ingest_job.chunk_size
     assert size is not None
     source = await open_chunks(
@@ -129,7 +136,7 @@ async def _chunk_path(work: Work, joined: Joined, stack: AsyncExitStack, tools: 
         datatype=joined.datatype,
         channel_type=joined.channel_type,
     )
-    return ChunkPath(
+    path = ChunkPath(
         _facts(work, joined),
         (size.z, size.y, size.x),
         source=source,
@@ -138,6 +145,7 @@ async def _chunk_path(work: Work, joined: Joined, stack: AsyncExitStack, tools: 
         observe=work.observe,
         include_outside=work.options.include_outside,
     )
+    return path, source.itemsize_bytes
 
 
 def _facts(work: Work, joined: Joined) -> JobFacts:
@@ -148,9 +156,14 @@ def _facts(work: Work, joined: Joined) -> JobFacts:
     return JobFacts(joined.job.id, ingest_job.extent, ids, parameters, ingest_job.resolution)
 
 
-def _cost_bytes(job: JobFile, datatype: str) -> int:
+def _cost_bytes(job: JobFile, datatype: str, source_itemsize: int) -> int:
+    """The most a task takes, by the wider of the channel's type and the source's.
+
+    Where that is not known, the channel's; with `convert`, 8 bytes a voxel: the widest that can be converted.
+    """
     ingest = job.ingest_job
-    itemsize = np.dtype(datatype).itemsize
+    unknown = _WIDEST if job.processor.params.get("convert") else 0
+    itemsize = max(np.dtype(datatype).itemsize, source_itemsize or unknown)
     if ingest.tile_size is not None and ingest.ingest_type == "tile":
         voxels = ingest.tile_size.y * ingest.tile_size.x
     else:

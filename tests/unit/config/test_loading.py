@@ -70,9 +70,6 @@ def test_a_port_stays_part_of_the_host() -> None:
     )
     backend = parse_job_file(data, source=SOURCE).backend
     assert backend.base_url == "http://127.0.0.1:8123"
-    assert not backend.in_the_clear
-    data = write(data, "client.backend.host", "boss.example.org")
-    assert parse_job_file(data, source=SOURCE).backend.in_the_clear
 
 
 def test_a_path_processor_may_be_absent() -> None:
