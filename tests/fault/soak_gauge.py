@@ -46,12 +46,9 @@ class Gauge:
 
     @property
     def slowing(self) -> float:
-        """CPU seconds a task in the last tenth, in those of the second (the first has the start-up)."""
-        costs = [
-            (after.cpu_s - before.cpu_s) / max(1, after.tasks - before.tasks)
-            for before, after in zip(self.looks, self.looks[1:], strict=False)
-        ]
-        return costs[-1] / costs[1]
+        """CPU seconds of a task in the last three tenths, in those of the second to fourth."""
+        early, late = self._cost_s(self.looks[1], self.looks[4]), self._cost_s(self.looks[-4], self.looks[-1])
+        return late / early
 
     @property
     def rate(self) -> float:
@@ -70,13 +67,17 @@ class Gauge:
             found.append(f"a task costs {self.slowing:.2f} times as much at the end")
         return found
 
+    @staticmethod
+    def _cost_s(before: Look, after: Look) -> float:
+        return (after.cpu_s - before.cpu_s) / max(1, after.tasks - before.tasks)
+
     def told(self) -> str:
         """One line for a table."""
         first, middle, last = (self.looks[at] for at in (1, len(self.looks) // 2, -1))
         rss = " → ".join(f"{look.rss_bytes / 2**20:.0f}" for look in (first, middle, last))
         return (
             f"{self.rate:.0f} tasks/s, RSS {rss} MiB at 10, 50, 100 %, {last.files} files open, "
-            f"last tenth {self.slowing:.2f} × the CPU of the second"
+            f"CPU a task {self.slowing:.2f} × at the end"
         )
 
 

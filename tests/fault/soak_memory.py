@@ -64,6 +64,7 @@ class MemorySoak:
         self.stored, self.indexed, self.deleted = (bytearray(tasks) for _ in range(3))
         self.tally = Tally()
         self.aside: set[int] = set()
+        self.lost = 0  # acknowledged, and not stored
         self.troubled: set[int] = set()  # what failed once and must not again
         extent = Extent(Span(0, 512), Span(0, 512), Span(0, tasks), Span(0, 1))
         facts = JobFacts(7, extent, IDS, {"resource": {"lookup_key": str(IDS)}})
@@ -119,6 +120,7 @@ class MemorySoak:
             zip(self.stored, self.indexed, self.deleted, strict=True)
         ):
             if deleted and not (stored and indexed):
+                self.lost += 1
                 problems.append(f"slice {z} was acknowledged and is not stored")
             elif (stored, indexed, bool(deleted)) != ((0, 0, False) if z in self.aside else (1, 1, True)):
                 problems.append(f"slice {z}: stored {stored} ×, indexed {indexed} ×, deleted {bool(deleted)}")
@@ -159,6 +161,7 @@ class _Upload:
         self._again: list[Lease] = []
 
     async def lease(self, most: int, *, wait_s: float, lease_s: float) -> list[Lease]:
+        await asyncio.sleep(0)
         again, self._again = self._again[:most], self._again[most:]
         if len(again) == most:
             return again
