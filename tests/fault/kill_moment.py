@@ -26,6 +26,7 @@ class Moment:
         self._is_drained = is_drained
         self._seen: Seen | None = None
         self._so_many = 0
+        self._is_past = False
 
     def wait_on(self, client: Client) -> None:
         """Listen to what this client asks for."""
@@ -39,8 +40,12 @@ class Moment:
             # The kernel may or may not have sent what a killed process wrote; so that is decided here.
             client.line.add(lambda seen: seen is self._seen, Reset(stage.moment))
 
+    def pass_by(self) -> None:
+        """Nobody is struck from now on, if nobody was."""
+        self._is_past = True
+
     def _is_it(self, seen: Seen) -> bool:
-        if self._seen is not None or seen.operation != self._plan.stage.operation:
+        if self._is_past or self._seen is not None or seen.operation != self._plan.stage.operation:
             return False
         if self._plan.stage.drained and not self._is_drained():
             return False

@@ -138,6 +138,7 @@ class _Run:
         if not self._plan.stage.operation:
             await self._strike_at_any_time()
         await self._until(self._struck.is_set)
+        moment.pass_by()
         self._verdict.struck = self._struck.is_set()
         if self._verdict.struck:
             await self._after_the_blow()
@@ -167,11 +168,12 @@ class _Run:
         blow = self._plan.blow
         if blow in _SIGNALS:
             victim.signal(_SIGNALS[blow])
-        if blow.ends_boss and self._plan.stage.moment == "during":
-            self._dying = asyncio.create_task(self._kill_boss(after_s=self._plan.delay_s))
-        elif blow.ends_boss:
-            await self._kill_boss()
         self._struck.set()
+        if blow.ends_boss:
+            amid = self._plan.stage.moment == "during"
+            self._dying = asyncio.create_task(self._kill_boss(after_s=self._plan.delay_s if amid else 0.0))
+            if not amid:
+                await self._dying
         if blow is Blow.STOP and self._plan.held:
             await self._goes_on.wait()
 

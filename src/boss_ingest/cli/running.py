@@ -126,8 +126,8 @@ def run_to_exit(work: Callable[[Stop], Awaitable[int]]) -> None:
     except click.Abort:
         say("nothing was done")
         code = ExitCode.INTERRUPTED
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        say("stopped at once; what was not stored is still in the queue")
+    except (KeyboardInterrupt, asyncio.CancelledError) as error:
+        say(f"stopped at once; what was not stored is still in the queue{_way_on(error)}")
         code = ExitCode.INTERRUPTED
     except Exception as error:  # the last line of defence: a person gets a sentence
         log.critical("bug", exc_info=error)
@@ -140,6 +140,15 @@ def run_to_exit(work: Callable[[Stop], Awaitable[int]]) -> None:
         )
         code = ExitCode.BUG
     threads.end_process(code)
+
+
+def _way_on(error: BaseException | None) -> str:
+    """What the first stop was about to say of how to go on, when a second one cut it off."""
+    while error is not None:
+        if isinstance(error, StopRequestedError) and error.hint:
+            return f"\n  {error.hint}"
+        error = error.__context__
+    return ""
 
 
 async def _stoppable(work: Callable[[Stop], Awaitable[int]], threads: Threads) -> int:

@@ -28,7 +28,8 @@ class Settings:
     """The knobs of one local Boss. Times are in seconds; the defaults are those of a real one, but quicker.
 
     `dir` holds everything, and outlives the process: a Boss started on the same directory goes on where
-    the last one stopped, also after kill -9 (not: after a power cut, which may cost the last second).
+    the last one stopped, also after kill -9. Nothing waits for the disk, so a power cut of the machine may
+    cost what was confirmed in the last half minute.
 
     Raises UsageError when `host` is not a loopback address: its keys and tokens are toys.
     """

@@ -49,6 +49,26 @@ run_to_exit(work)
 """
 
 
+_HASTY = """
+import asyncio, os, signal
+from boss_ingest.cli.running import run_to_exit
+from boss_ingest.errors import StopRequestedError
+
+class Connection:
+    async def __aenter__(self): pass
+    async def __aexit__(self, *_):
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(60)
+
+async def work(stop):
+    async with Connection():
+        os.kill(os.getpid(), signal.SIGINT)
+        await stop.draining.wait()
+        raise StopRequestedError("job 7 is not finished", hint="boss-ingest join --job-id 7")
+
+run_to_exit(work)
+"""
+
 _LATE = """
 import asyncio, atexit, os, signal
 from boss_ingest.cli.running import run_to_exit
@@ -92,6 +112,16 @@ def test_a_second_stop_ends_the_command_though_a_thread_hangs() -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
         assert "stopped at once" in process.stderr.read()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are not sent there")
+def test_a_second_stop_amid_the_first_still_says_how_to_go_on() -> None:
+    with started(_HASTY, stderr=subprocess.PIPE) as process:
+        assert process.wait(20) == 130
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert "stopped at once" in said
+        assert "boss-ingest join --job-id 7" in said
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are not sent there")
