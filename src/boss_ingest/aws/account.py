@@ -34,7 +34,8 @@ class Account:
     Entering asks for the first keys and raises what `issue` raises. Renewed keys reach every queue and
     bucket at their next request, without a new connection. Leaving sends the acknowledgements and messages
     that wait. `concurrency` is the number of PUTs at once; `ca_bundle` a file of PEM certificates to trust
-    in place of the usual. Raises UsageError for URLs that are none, and for a bundle that is none.
+    in place of the usual. Raises UsageError for URLs that are none, for those that would carry the job's keys
+    over a network unencrypted unless `allow_http`, and for a bundle that is none.
     """
 
     def __init__(
@@ -46,9 +47,10 @@ class Account:
         renew_after_s: float = 3000.0,
         region: str | None = None,
         ca_bundle: Path | None = None,
+        allow_http: bool = False,
         env: Mapping[str, str] = os.environ,
     ) -> None:
-        at = Endpoints.find(queue_url, env=env, region=region)
+        at = Endpoints.find(queue_url, env=env, region=region, allow_http=allow_http)
         trust = trust_of(ca_bundle)
         self._clock = Clock()
         signer = Signer(at.region, self._clock)

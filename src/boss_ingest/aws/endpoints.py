@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
+from boss_ingest.config.hosts import is_loopback
 from boss_ingest.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,13 +32,16 @@ class Endpoints:
     s3_url: str
 
     @classmethod
-    def find(cls, queue_url: str, *, env: Mapping[str, str], region: str | None = None) -> Self:
+    def find(
+        cls, queue_url: str, *, env: Mapping[str, str], region: str | None = None, allow_http: bool = False
+    ) -> Self:
         """Of one job, from the URL of its upload queue.
 
         A `region` given outright wins over the queue's host, then AWS_REGION and AWS_DEFAULT_REGION,
         then us-east-1. AWS_ENDPOINT_URL_SQS and AWS_ENDPOINT_URL_S3 win over AWS_ENDPOINT_URL, and that
         over the origin of a queue URL that is not Amazon's: whoever serves its own queues serves its own
-        buckets beside them. Raises UsageError for a URL that is none.
+        buckets beside them. Raises UsageError for a URL that is none; and, unless `allow_http`, for one by
+        which session tokens and voxels would cross a network unencrypted.
         """
         queue = urlsplit(_checked(queue_url, "the upload queue"))
         aws = _AWS_HOST.fullmatch(queue.hostname or "")
@@ -49,7 +53,11 @@ class Endpoints:
             given = _from_environment(f"AWS_ENDPOINT_URL_{service.upper()}", env)
             return given or (f"https://{service}.{told}.{aws['domain']}" if aws else origin)
 
-        return cls(told, url("sqs"), url("s3"))
+        found = cls(told, url("sqs"), url("s3"))
+        if not allow_http:
+            _check_encrypted(found.sqs_url, "SQS")
+            _check_encrypted(found.s3_url, "S3")
+        return found
 
 
 def _from_environment(name: str, env: Mapping[str, str]) -> str | None:
@@ -57,6 +65,16 @@ def _from_environment(name: str, env: Mapping[str, str]) -> str | None:
         if url := env.get(variable, "").strip():
             return _checked(url, variable).rstrip("/")
     return None
+
+
+def _check_encrypted(url: str, service: str) -> None:
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]  # a password may stand before it
+    if parts.scheme == "http" and not is_loopback(host):
+        raise UsageError(
+            f"{service} at http://{host} would be spoken to in the clear, session tokens and all",
+            hint="use its https address, or say --allow-http",
+        )
 
 
 def _checked(url: str, what: str) -> str:

@@ -42,6 +42,7 @@ class Connection:
         machine and `allow_http` is not given.
         """
         self.base_url = base_url
+        self.allow_http = allow_http
         self._transport = Transport(
             base_url, token, allow_http=allow_http, ca_bundle=ca_bundle, timeout_s=timeout_s
         )

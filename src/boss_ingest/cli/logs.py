@@ -63,7 +63,7 @@ def start_log(log_file: Path | None, log_level: str) -> Path | None:
             stamp = time.strftime("%Y%m%d-%H%M%S")
             path = home_dir(os.environ) / "logs" / f"{stamp}-{os.getpid()}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler: logging.Handler = LogFile(path, encoding="utf-8", delay=False)
+        handler: logging.Handler = LogFile(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         say(f"warning: no log file: {error}")
         root.addHandler(logging.NullHandler())

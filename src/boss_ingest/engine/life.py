@@ -91,6 +91,7 @@ async def _upload_and_finish(
         queue_url=joined.job.upload_queue,
         concurrency=work.options.concurrency + _POOL_SLACK,
         ca_bundle=ca_bundle,
+        allow_http=boss.allow_http,
     )
     async with account, open_pipeline(work, joined, account) as pipeline:
         while True:

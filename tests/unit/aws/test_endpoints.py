@@ -53,8 +53,20 @@ def test_the_queues_own_region_wins_over_the_environment() -> None:
 
 
 def test_endpoints_of_the_environment_win_the_narrower_first() -> None:
-    env = {"AWS_ENDPOINT_URL": "http://both:1", "AWS_ENDPOINT_URL_S3": "http://s3:2/"}
-    assert Endpoints.find(AWS_QUEUE, env=env) == Endpoints("eu-west-1", "http://both:1", "http://s3:2")
+    env = {"AWS_ENDPOINT_URL": "https://both:1", "AWS_ENDPOINT_URL_S3": "https://s3:2/"}
+    assert Endpoints.find(AWS_QUEUE, env=env) == Endpoints("eu-west-1", "https://both:1", "https://s3:2")
+
+
+@pytest.mark.parametrize("service", ["S3", "SQS"])
+def test_only_this_machine_is_spoken_to_in_the_clear_unless_it_is_asked_for(service: str) -> None:
+    env = {f"AWS_ENDPOINT_URL_{service}": "http://user:pass@minio.lab:9000"}
+    with pytest.raises(UsageError, match=f"{service} at http://minio.lab:9000") as caught:
+        Endpoints.find(AWS_QUEUE, env=env)
+    assert "--allow-http" in caught.value.hint
+    assert Endpoints.find(AWS_QUEUE, env=env, allow_http=True).region == "eu-west-1"
+    with pytest.raises(UsageError, match="SQS at http://boss.lab"):
+        Endpoints.find("http://boss.lab/1/q", env={})
+    assert Endpoints.find("http://[::1]:8123/1/q", env={}).s3_url == "http://[::1]:8123"
 
 
 @pytest.mark.parametrize(
