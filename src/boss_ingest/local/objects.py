@@ -123,7 +123,7 @@ class Objects:
             [(stored.bucket, stored.key) for stored in expired],
         )
         for stored in expired:
-            stored.path.unlink(missing_ok=True)
+            self._database.after_commit(stored.path.unlink)
         return len(expired)
 
     def _place(
