@@ -92,6 +92,19 @@ async def test_a_job_made_with_host_is_joined_there(
     await slices.assert_stored(boss)
 
 
+async def test_a_job_file_that_names_another_boss_by_now_is_told_of(
+    machine: Machine, boss: LocalBoss, tile_job: Path
+) -> None:
+    await make_job(machine, boss, tile_job)
+    change_job(tile_job, "client.backend.host", "api.bossdb.invalid")
+    change_job(tile_job, "client.backend.protocol", "https")
+    ended = await machine.run("join", tile_job, "--job-id", 1)
+    assert ended.code == 0, ended.all
+    named = "https://api.bossdb.invalid"
+    assert f"made the job on {boss.url} and goes there, though the job file names {named}" in ended.err
+    assert f"--host {named}" in ended.err
+
+
 @pytest.mark.parametrize(("path", "value"), [("database.channel", "other"), ("ingest_job.extent.z", [0, 17])])
 async def test_a_job_file_of_another_job_is_refused_and_nothing_is_uploaded(
     machine: Machine, boss: LocalBoss, tile_job: Path, slices: Source, path: str, value: object

@@ -6,7 +6,10 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 
+from boss_ingest.boss.answers import ResourceMissingError
+from boss_ingest.boss.client import BossClient
 from boss_ingest.local.boss import LocalBoss
 from boss_ingest.local.settings import Settings
 from tests.command import Machine
@@ -47,6 +50,21 @@ async def test_run_local_needs_no_boss_no_token_and_no_channel_and_works_twice(
         await small.assert_stored(boss)
     listed = await alone.run("jobs", "--local", "try", "--json")
     assert [(job["id"], job["state"]) for job in listed.events] == [(1, "COMPLETE"), (2, "COMPLETE")]
+
+
+async def test_a_dry_run_on_a_local_boss_makes_no_channel_and_tells_of_the_one_it_would(
+    alone: Machine, small: Source
+) -> None:
+    config = small.write_job(alone.cwd / "job.json", "https://api.bossdb.io")
+    ended = await alone.run("run", config, "--local", "try", "--dry-run")
+    assert ended.code == 0, ended.all
+    assert "col/exp/ch (image, uint16) on the local Boss in try" in ended.err
+    async with (
+        LocalBoss(Settings(dir=alone.cwd / "try")) as boss,
+        BossClient(boss.url, SecretStr(boss.token)) as client,
+    ):
+        with pytest.raises(ResourceMissingError):
+            await client.collection("col")
 
 
 async def test_a_local_job_goes_on_without_being_told_where_it_is(

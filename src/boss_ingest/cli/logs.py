@@ -65,7 +65,8 @@ def start_log(log_file: Path | None, log_level: str) -> Path | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handler: logging.Handler = LogFile(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        say(f"warning: no log file: {error}")
+        place = f"{error.filename}: " if error.filename else ""
+        say(f"warning: no log file: {place}{error.strerror or error}")
         root.addHandler(logging.NullHandler())
         return None
     handler.setFormatter(logging.Formatter(_FORMAT))
