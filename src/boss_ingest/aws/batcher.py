@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from boss_ingest.aws.queue import BATCH_BYTES, BATCH_ENTRIES
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from boss_ingest.errors import ServiceError
 
@@ -53,19 +53,19 @@ class Batcher(Generic[Entry]):
         self._drain_s = drain_s
         self._waiting: deque[_Waiting[Entry]] = deque()
         self._waiting_bytes = 0
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], list[_Waiting[Entry]]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._due = False
         self._closed = False
 
     async def close(self) -> None:
-        """Send what waits, and stay until all is answered or `drain_s` have passed; then cancel the rest."""
+        """Send what waits, and stay until all callers have their answers or `drain_s` have passed."""
         self._closed = True
         self._lingered()
         try:
             async with asyncio.timeout(self._drain_s):
-                while self._under_way:
-                    await asyncio.wait(self._under_way)
+                while awaited := self._awaited():
+                    await asyncio.wait(awaited)
         except TimeoutError:
             pass  # those who wait for an answer are told by the cancellation below
         finally:
@@ -75,6 +75,11 @@ class Batcher(Generic[Entry]):
             for task in self._under_way:
                 task.cancel()
             await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    def _awaited(self) -> list[asyncio.Task[None]]:
+        """The requests that callers, if any are left, wait for: for their answers, or for their end."""
+        more = _has_callers(self._waiting)
+        return [task for task, batch in self._under_way.items() if more or _has_callers(batch)]
 
     async def submit(self, entry: Entry, *, size_bytes: int = 0) -> None:
         """Return when the service has accepted the entry; raise the entry's own error when it has not."""
@@ -91,7 +96,7 @@ class Batcher(Generic[Entry]):
         while self._waiting and len(self._under_way) < self._flights and (self._due or self._is_full()):
             if batch := self._take():
                 task = asyncio.create_task(self._fly(batch))
-                self._under_way.add(task)
+                self._under_way[task] = batch
                 task.add_done_callback(self._landed)
         if self._waiting and not self._due and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._linger_s, self._lingered)
@@ -144,5 +149,9 @@ class Batcher(Generic[Entry]):
                     waiting.done.set_exception(outcome)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
+        del self._under_way[task]
         self._launch()
+
+
+def _has_callers(entries: Iterable[_Waiting[Entry]]) -> bool:
+    return any(not waiting.done.done() for waiting in entries)

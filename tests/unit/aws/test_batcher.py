@@ -165,6 +165,21 @@ async def test_closing_does_not_wait_for_ever() -> None:
     assert service.at_once == 0
 
 
+async def test_closing_does_not_wait_for_what_all_callers_were_cancelled_on() -> None:
+    """As after a second Ctrl-C, while SQS hangs."""
+    service = Service()
+    service.open.clear()
+    batcher = Batcher(service.flush, linger_s=0, flights=2, drain_s=3600.0)
+    callers = [asyncio.create_task(batcher.submit(str(number))) for number in range(45)]
+    await service.called.wait()
+    for caller in callers:
+        caller.cancel()
+    await asyncio.gather(*callers, return_exceptions=True)
+    async with asyncio.timeout(10):
+        await batcher.close()
+    assert service.at_once == 0
+
+
 @given(
     sizes=st.lists(st.integers(0, BATCH_BYTES + 10), max_size=60),
     flights=st.integers(1, 4),
