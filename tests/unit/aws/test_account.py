@@ -138,7 +138,7 @@ async def test_the_proxy_of_the_environment_is_used_but_not_for_this_machine(
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("http_proxy", proxy.url)
         env = {"AWS_ENDPOINT_URL_S3": "http://s3.site.example"}
-        async with account(sqs.url, env=env) as opened:
+        async with account(sqs.url, env=env, allow_http=True) as opened:
             await opened.bucket("tiles").put("a&b", b"body", metadata={})
             assert await opened.upload_queue(f"{sqs.url}/1/q").lease(1, wait_s=0, lease_s=60) == []
     (request,) = proxy.requests

@@ -60,11 +60,11 @@ def test_endpoints_of_the_environment_win_the_narrower_first() -> None:
 @pytest.mark.parametrize("service", ["S3", "SQS"])
 def test_only_this_machine_is_spoken_to_in_the_clear_unless_it_is_asked_for(service: str) -> None:
     env = {f"AWS_ENDPOINT_URL_{service}": "http://user:pass@minio.lab:9000"}
-    with pytest.raises(UsageError, match=f"{service} at http://minio.lab:9000") as caught:
+    with pytest.raises(UsageError, match=rf"{service} at http://minio\.lab:9000") as caught:
         Endpoints.find(AWS_QUEUE, env=env)
     assert "--allow-http" in caught.value.hint
     assert Endpoints.find(AWS_QUEUE, env=env, allow_http=True).region == "eu-west-1"
-    with pytest.raises(UsageError, match="SQS at http://boss.lab"):
+    with pytest.raises(UsageError, match=r"SQS at http://boss\.lab"):
         Endpoints.find("http://boss.lab/1/q", env={})
     assert Endpoints.find("http://[::1]:8123/1/q", env={}).s3_url == "http://[::1]:8123"
 
