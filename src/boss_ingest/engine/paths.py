@@ -95,7 +95,10 @@ class TilePath:
         metadata = tile_metadata(lease, message, self._short_form)
         await self._store.put(task.key, tile.image.body, metadata=metadata, until_s=lease.deadline_s)
         await self._retry(
-            "SQS", lambda: self._index.send(message), what=f"index {task.key}", until_s=lease.deadline_s
+            "SQS SendMessage",
+            lambda: self._index.send(message),
+            what=f"index {task.key}",
+            until_s=lease.deadline_s,
         )
         if tile.made_up:
             self._tally.substituted += 1

@@ -127,7 +127,9 @@ class Pipeline:
         await self._room.enter(self._cost_bytes, tasks=self._batch)
         started = 0
         try:
-            leases = await self._retry("SQS", self._receive, what="receive from the upload queue")
+            leases = await self._retry(
+                "SQS ReceiveMessage", self._receive, what="receive from the upload queue"
+            )
             for lease in leases:
                 if self._is_new(lease):
                     self._in_work[lease.message_id] = group.create_task(self._settle(lease))
@@ -185,7 +187,9 @@ class Pipeline:
         return False
 
     async def _ask_depth(self) -> None:
-        depth = await self._retry("SQS", self._queue.depth, what="ask how much is left in the queue")
+        depth = await self._retry(
+            "SQS GetQueueAttributes", self._queue.depth, what="ask how much is left in the queue"
+        )
         self._tally.left_visible, self._tally.left_in_flight = depth.visible + depth.delayed, depth.in_flight
 
     async def _gauge(self) -> None:
@@ -257,7 +261,7 @@ class Pipeline:
         """Delete the message; if that cannot be done in time it comes back, and is deleted then."""
         try:
             await self._retry(
-                "SQS",
+                "SQS DeleteMessage",
                 lambda: self._queue.acknowledge(lease),
                 what=f"delete message {lease.message_id}",
                 until_s=lease.deadline_s,

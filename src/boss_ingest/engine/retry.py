@@ -55,9 +55,10 @@ class Retrier:
     ) -> T:
         """Send until it works; raise the last error when it cannot, or not before `until_s` (loop time).
 
-        `service` is whose silence is counted (S3, SQS); `what` names the request for the log. Raises
-        ServiceError of any kind, JobGoneError when renewing keys finds that the job is gone, and
-        GaveUpError after `give_up_s` without any success.
+        `service` is whose silence is counted: S3, or one operation of SQS, which may go on handing out tasks
+        while it takes no deletes. `what` names the request for the log. Raises ServiceError of any kind,
+        JobGoneError when renewing keys finds that the job is gone, and GaveUpError after `give_up_s` without
+        any success.
         """
         loop = asyncio.get_running_loop()
         attempt = 0
