@@ -22,6 +22,7 @@ def _refusal(message: str, code: int = 1006) -> Answer:
     return _says(f'{{"status": 400, "code": {code}, "message": "{message}"}}')
 
 
+_VERIFYING = _says('{"job_status": 5}', status=202)
 _COMPLETE = {
     "upload queue not empty, though it is": _refusal("Upload queue is not empty"),
     "ingest queue not empty": _refusal("Ingest queue is not empty"),
@@ -29,7 +30,7 @@ _COMPLETE = {
     "internal queues not empty yet": _says('{"wait_secs": 180, "info": "Internal queues not empty yet"}'),
     "still waiting, a float": _says('{"job_status": 6, "wait_secs": 123.4}'),
     "waiting, for 0 s": _says('{"job_status": 6, "wait_secs": 0}', status=202),
-    "completing, without wait_secs": _says('{"job_status": 5}', status=202),
+    "completing, without wait_secs": _VERIFYING,
     "9001": _refusal("An error", 9001),
     "still preparing, though it is not": _refusal(
         "You cannot complete a job that is still preparing. You must cancel instead."
@@ -166,28 +167,28 @@ CASES = [
     Case(
         name="status: 9001",
         arm=together(
-            on("rest.complete", _says('{"job_status": 5}', status=202)),
+            on("rest.complete", _VERIFYING),
             on("rest.status", Answer(400, 9001), times=3),
         ),
     ),
     Case(
         name="status: a count that is none",
         arm=together(
-            on("rest.complete", _says('{"job_status": 5}', status=202)),
+            on("rest.complete", _VERIFYING),
             on("rest.status", _status(current_message_count="many"), times=3),
         ),
     ),
     Case(
         name="status: an unknown state",
         arm=together(
-            on("rest.complete", _says('{"job_status": 5}', status=202)),
+            on("rest.complete", _VERIFYING),
             on("rest.status", _status(status=9), times=3),
         ),
     ),
     Case(
         name="completion is stuck in COMPLETING",
         arm=together(
-            on("rest.complete", _says('{"job_status": 5}', status=202), times=None),
+            on("rest.complete", _VERIFYING, times=None),
             on("rest.status", _status(status=5), times=None),
         ),
         options={"verify_timeout_s": 0.6},
@@ -225,6 +226,21 @@ CASES = [
     ),
     Case(name="cancelled by someone else", arm=_at_put(4, _cancelled), ends=(6,), then="new job"),
     Case(name="queues deleted", arm=_at_put(4, _queues_deleted), ends=(6,), then="new job"),
+    Case(
+        name="cancelled by someone else, when all is uploaded",
+        arm=lambda rig: rig.proxy.add("rest.complete", Tell("before", lambda _: rig.cancel())),
+        ends=(6,),
+        then="new job",
+    ),
+    Case(
+        name="status: deleted, while the Boss verifies",
+        arm=together(
+            on("rest.complete", _VERIFYING),
+            on("rest.status", _says('{"status": 404, "code": 2004, "message": "deleted"}', status=404)),
+        ),
+        ends=(6,),
+    ),
+    Case(name="join: the job has failed", arm=on("rest.join", _joined(status=4), times=None), ends=(6,)),
     Case(
         name="cancelled before the join",
         arm=_cancelled,

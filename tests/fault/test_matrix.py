@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from boss_ingest.engine.paths import ChunkPath, TilePath
+from tests.fault import matrix
+from tests.fault.__main__ import main
 from tests.fault.matrix_case import Case, nothing
 from tests.fault.matrix_rig import KINDS, keep_sources_in, short_patience
 from tests.fault.matrix_run import CASES, run_row
 from tests.fault.table import Row, markdown, report
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Iterator
 
     from tests.fault.matrix_rig import Kind
@@ -80,6 +83,18 @@ async def test_a_run_that_ends_in_another_way_than_it_must_is_a_failure() -> Non
 
 async def test_a_fault_that_never_happens_is_a_failure() -> None:
     assert (await run_row(Case(name="idle", arm=nothing), "tile", seed=1)).wrong == "the fault never happened"
+
+
+def test_the_command_runs_a_part_and_fails_when_a_row_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def run(arguments: Namespace) -> list[Row]:
+        return [Row(arguments.only, runs=1, wrong_voxels=arguments.seeds)]
+
+    monkeypatch.setattr(matrix, "run", run)
+    assert main(["matrix", "--only", "some", "--seeds", "0"]) == 0
+    assert main(["matrix", "--only", "some", "--seeds", "2"]) == 1
+    assert "| some | 1 | 0 | 0 | 2 |" in capsys.readouterr().out
 
 
 def test_the_table_adds_up_and_tells_what_failed() -> None:
