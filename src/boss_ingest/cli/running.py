@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_MORE = {errno.EPIPE, errno.EIO, errno.EBADF, *_FULL}
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_ORDERLY_S = 45.0  # for what is in flight, and to let go of all; as a second Ctrl-C if it takes longer
 
 
 def say(text: str) -> None:
@@ -166,6 +167,12 @@ async def _stoppable(work: Callable[[Stop], Awaitable[int]], threads: Threads) -
             main.cancel()
         else:
             say("stopping: finishing what is in flight; once more to stop at once")
+            loop.call_later(_ORDERLY_S, unless_asked_again)
+
+    def unless_asked_again() -> None:
+        if not stop.dropping.is_set():
+            say(f"what is in flight has not ended within {_ORDERLY_S:g} s")
+            asked()
 
     for number in _STOP_SIGNALS:
         try:

@@ -114,6 +114,27 @@ def test_a_second_stop_ends_the_command_though_a_thread_hangs() -> None:
         assert "stopped at once" in process.stderr.read()
 
 
+_STUBBORN = """
+import asyncio, os, signal
+from boss_ingest.cli import running
+
+async def work(stop):
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.sleep(3600)
+
+running._ORDERLY_S = 0.2
+running.run_to_exit(work)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are not sent there")
+def test_one_stop_is_enough_for_work_that_does_not_hear_of_it() -> None:
+    with started(_STUBBORN, stderr=subprocess.PIPE) as process:
+        assert process.wait(20) == 130
+        assert process.stderr is not None
+        assert "has not ended within 0.2 s" in process.stderr.read()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are not sent there")
 def test_a_second_stop_amid_the_first_still_says_how_to_go_on() -> None:
     with started(_HASTY, stderr=subprocess.PIPE) as process:
