@@ -1,4 +1,4 @@
-"""`python -m benchmarks.put`: what a PUT costs its client, ours and aiobotocore in turns, and the whole pipeline.
+"""`python -m benchmarks.put`: what a PUT costs, ours and aiobotocore in turns, and the whole pipeline.
 
 See benchmarks/README.md.
 """
@@ -115,7 +115,8 @@ def conditions(arguments: argparse.Namespace) -> str:
     return (
         f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} shared cores, "
         f"Python {platform.python_version()}, {versions}. Load average when it began: {load}. "
-        f"{arguments.concurrency} PUTs at once; medians of {arguments.repeats} runs in turns, each a new process."
+        f"{arguments.concurrency} PUTs at once; medians of {arguments.repeats} runs in turns, each in a new "
+        "process; the clients share the machine with the sink and with other work, so CPU seconds count."
     )
 
 

@@ -1,4 +1,4 @@
-"""What is measured of PUTs: our bucket, aiobotocore as it comes, and the whole pipeline with our bucket in it.
+"""What is measured of PUTs: our bucket, aiobotocore as it comes, and the whole pipeline with our bucket.
 
 Each `measure_…` runs in a process of its own and returns seconds of CPU (user and system) and of wall time.
 """
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
 from pydantic import SecretStr
 
 from boss_ingest.aws.account import Account, Keys
@@ -91,9 +93,6 @@ def measure_ours(load: Load) -> Seconds:
 
 
 def measure_aiobotocore(load: Load) -> Seconds:
-    from aiobotocore.config import AioConfig
-    from aiobotocore.session import get_session
-
     async def run() -> Seconds:
         config = AioConfig(max_pool_connections=load.concurrency, s3={"addressing_style": "path"})
         async with get_session().create_client(
