@@ -7,6 +7,7 @@ import functools
 import io
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,19 @@ class HangingTiles(BadTiles):
         self, file_path: str, x_index: int, y_index: int, z_index: int, t_index: int | None = 0
     ) -> Any:
         if z_index == 1:
+            time.sleep(3600)
+        return _png(tile(z_index))
+
+
+class HangingOnceTiles(BadTiles):
+    def setup(self, parameters: dict[str, Any]) -> None:
+        self._hung = Path(parameters["marker"])
+
+    def process(
+        self, file_path: str, x_index: int, y_index: int, z_index: int, t_index: int | None = 0
+    ) -> Any:
+        if z_index == 1 and not self._hung.exists():
+            self._hung.touch()
             time.sleep(3600)
         return _png(tile(z_index))
 

@@ -30,11 +30,18 @@ if TYPE_CHECKING:
 PLUGINS = bad_plugins.__name__
 
 
-async def tiles(ground: Ground, processor: str, *, slices: int = SLICES, **options: Any) -> Run:
+async def tiles(
+    ground: Ground,
+    processor: str,
+    *,
+    slices: int = SLICES,
+    params: dict[str, str] | None = None,
+    **options: Any,
+) -> Run:
     volume = np.stack([tile(z) for z in range(slices)])
     client = {
         "path_processor": {"class": f"{PLUGINS}.Nowhere", "params": {}},
-        "tile_processor": {"class": f"{PLUGINS}.{processor}", "params": {}},
+        "tile_processor": {"class": f"{PLUGINS}.{processor}", "params": params or {}},
     }
     source = Source(volume, client, tile_job(volume, SIDE))
     await source.make_channel(ground.boss)
@@ -82,6 +89,23 @@ async def test_a_plugin_that_hangs_is_ended_and_its_worker_replaced(ground: Grou
     assert run.set_aside.keys() == {1}
     assert "more than 1 s" in run.set_aside[1]
     assert ground.stored_tiles().keys() == {0, 2, 3}
+
+
+async def test_a_tile_on_which_a_plugin_hung_once_is_read_by_another_worker(ground: Ground) -> None:
+    marker = ground.folder / "hung"
+    run = await tiles(
+        ground,
+        "HangingOnceTiles",
+        slices=4,
+        params={"marker": str(marker)},
+        workers=1,
+        attempts=2,
+        read_timeout_s=1.0,
+    )
+    assert run.exit_code == 0, run.error
+    assert marker.exists()
+    assert ground.stored_tiles().keys() == {0, 1, 2, 3}
+    assert ground.left_in_queue(run.job_id) == 0
 
 
 async def test_a_plugin_that_cannot_be_set_up_ends_the_run_before_it_begins(ground: Ground) -> None:

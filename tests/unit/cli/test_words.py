@@ -12,7 +12,7 @@ from boss_ingest.cli.pace import Pace
 from boss_ingest.cli.words import count, counts, duration, fields, sentence, size, task_name, three_digits
 from boss_ingest.engine import events
 from boss_ingest.engine.tally import Tally
-from boss_ingest.errors import SourceError
+from boss_ingest.errors import SourceError, TransientError
 
 
 @pytest.mark.parametrize(
@@ -106,6 +106,14 @@ def test_one_is_singular() -> None:
 
 def test_a_retry_shows_in_the_counts_only() -> None:
     assert sentence(events.Retrying("PUT a", SourceError("x"), 1.0)) is None
+
+
+def test_a_boss_that_is_silent_is_told_with_its_last_answer_and_how_long_it_is_waited_for() -> None:
+    error = TransientError("completing job 7: the Boss answered HTTP 502")
+    assert sentence(events.BossSilent("the Boss", error, 8.0, 95.0, 900.0)) == (
+        "no usable answer from the Boss for 1 min 35 s (completing job 7: the Boss answered HTTP 502); "
+        "asking again for up to 13 min 25 s"
+    )
 
 
 def test_counts_leave_out_what_is_zero() -> None:
