@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from boss_ingest.errors import ConfigError, MissingSourceError, SourceError
-from boss_ingest.plugins import hdf5, hdf5_files
+from boss_ingest.plugins import hdf5, hdf5_blocks, hdf5_files
 from boss_ingest.plugins.reader import Box, MadeUp, Setup, TileIndex
 from tests.source_buckets import SERVERS, s3_server
 
@@ -181,7 +181,19 @@ async def damaged(tmp_path, block):
     return await volume(path)
 
 
-@pytest.mark.parametrize("block", [b"no zlib at all", zlib.compress(bytes(10))])
+@pytest.fixture(params=["imagecodecs", "zlib"])
+def unpacking(request, monkeypatch):
+    """With libdeflate, and without it."""
+    if request.param == "zlib":
+        monkeypatch.setattr(hdf5_blocks, "_libdeflate", lambda: None)
+    else:
+        pytest.importorskip("imagecodecs", reason="needs boss-ingest[tiff]")
+
+
+@pytest.mark.usefixtures("unpacking")
+@pytest.mark.parametrize(
+    "block", [b"no zlib at all", zlib.compress(bytes(10)), zlib.compress(bytes(1 << 15))[:-9]]
+)
 async def test_a_damaged_block_harms_only_those_who_need_it(tmp_path, block):
     reader = await damaged(tmp_path, block)
     with pytest.raises(SourceError, match=r"v\.h5:em"):
@@ -190,6 +202,7 @@ async def test_a_damaged_block_harms_only_those_who_need_it(tmp_path, block):
     await reader.close()
 
 
+@pytest.mark.usefixtures("unpacking")
 async def test_a_block_that_holds_too_much_is_not_unpacked(tmp_path):
     reader = await damaged(tmp_path, zlib.compress(bytes(100 << 20)))
     with pytest.raises(SourceError, match="more than 32768 bytes"):
