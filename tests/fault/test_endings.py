@@ -182,6 +182,29 @@ async def test_a_token_revoked_during_the_upload_shows_when_keys_end_and_loses_n
         await slices.assert_stored(ground.boss)
 
 
+async def test_keys_that_end_while_the_boss_restarts_are_renewed_when_it_is_back(
+    tmp_path: Path, slices: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "PROPAGATION_S", 0.0)
+    async with open_ground(tmp_path) as ground:
+        await slices.make_channel(ground.boss)
+        job = slices.write_job(tmp_path / "tiles.json", ground.boss)
+        job_id = await ground.create(job)
+
+        def ended(_: object) -> bool:
+            return ground.faults.calls["rest.join"] < 302
+
+        def away(_: object) -> bool:
+            return ground.faults.calls["s3.PutObject"] > 0
+
+        ground.faults.add("s3.PutObject", Http(400, "ExpiredToken"), match=ended, times=None)
+        page = Garbage(b"<html>502 Bad Gateway</html>", 502)
+        ground.faults.add("rest.join", page, match=away, times=300)
+        run = await ground.ingest(job, job_id)
+        assert run.exit_code == 0, run.error
+        await slices.assert_stored(ground.boss)
+
+
 async def test_a_boss_that_finds_the_queue_full_for_ever_is_given_up(ground: Ground, tile_job: Path) -> None:
     ground.faults.add("rest.complete", Http(400, 1006, "Upload queue is not empty"), times=None)
     run = await ground.ingest(tile_job)
