@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from boss_ingest.engine.events import SetAside
+from boss_ingest.engine.events import Retrying, SetAside
+from boss_ingest.plugins.files import Version
 from tests.volumes import Source, pattern, slices_source, zarr_source
 
 if TYPE_CHECKING:
@@ -105,6 +106,27 @@ async def test_every_kind_of_bad_file_is_set_aside_by_name_and_the_good_ones_are
     ground.end_leases(run.job_id)
     assert (await ground.ingest(job, run.job_id)).exit_code == 0
     await many_slices.assert_stored(ground.boss)
+
+
+async def test_a_file_that_is_written_while_it_is_read_is_read_again_and_stored_as_it_is_in_the_end(
+    ground: Ground, slices: Source, tile_job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = path_of(slices, 2)
+    whole = file.read_bytes()
+    file.write_bytes(encoded(np.zeros_like(slices.volume[2])))
+    really, written = Version.check, []
+
+    def check(version: Version, of: str | int, *, name: str) -> None:
+        if name == str(file) and not written:
+            written.append(file.write_bytes(whole))  # after it was read, before that is looked at
+        really(version, of, name=name)
+
+    monkeypatch.setattr(Version, "check", check)
+    run = await ground.ingest(tile_job)
+    assert run.exit_code == 0, run.error
+    (retried,) = run.of(Retrying)
+    assert "z0002_y0_x0.png changed while it was read" in str(retried.error)
+    await slices.assert_stored(ground.boss)
 
 
 async def test_the_command_ends_with_3_names_the_file_and_joins_again_once_it_is_mended(
