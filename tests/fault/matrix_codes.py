@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.fault.matrix_case import Case, on, sometimes, together
+from tests.fault.matrix_checks import no_storm, retry_after_was_honoured
 from tests.fault.matrix_rig import Rig
 from tests.fault.proxy import Answer, Seen
 
@@ -58,7 +59,15 @@ def _all_after(count: int, operation: str, fault: Answer) -> Callable[[Rig], Non
 
 
 CASES = [
-    *(Case(name=f"S3: {name}", arm=sometimes("s3.", answer)) for name, answer in _S3.items()),
+    *(
+        Case(
+            name=f"S3: {name}",
+            arm=sometimes("s3.", answer),
+            also=retry_after_was_honoured if answer.retry_after_s else no_storm,
+            options={"lease_s": 10.0} if answer.retry_after_s else {},  # a new lease knows of no Retry-After
+        )
+        for name, answer in _S3.items()
+    ),
     *(Case(name=f"SQS: {name}", arm=sometimes("sqs.", answer)) for name, answer in _SQS.items()),
     *(
         Case(name=f"REST: {name}", arm=together(*(on(call, answer, times=2) for call in _CALLS)))
@@ -67,6 +76,7 @@ CASES = [
     Case(
         name="S3: SlowDown three times of four, for the whole job",
         arm=on("s3.", Answer(503, "SlowDown"), times=None, chance=0.75),
+        also=no_storm,
         options={"lease_s": 10.0},
     ),
     Case(
@@ -76,6 +86,7 @@ CASES = [
     Case(
         name="S3: SlowDown for good",
         arm=_all_after(4, "s3.PutObject", Answer(503, "SlowDown")),
+        also=no_storm,
         options={"give_up_s": 0.5},
         ends=(7,),
     ),

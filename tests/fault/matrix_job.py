@@ -8,6 +8,7 @@ from typing import Any
 from boss_ingest.boss.keys import TileKey
 from boss_ingest.local.faults import Call, Lose
 from tests.fault.matrix_case import Case, by_settings, nothing, on, together
+from tests.fault.matrix_checks import recalled
 from tests.fault.matrix_rig import Rig
 from tests.fault.proxy import Answer, Exchange, Latency, Rewrite, Tell
 
@@ -121,12 +122,6 @@ def _chunks_lost(rig: Rig) -> None:
     rig.faults.add("server.tile_ingest", Lose(), times=2)
 
 
-def _recalled(rig: Rig) -> None:
-    """More was uploaded than there are tasks: the Boss asked for some again."""
-    uploaded = len(rig.audit.deleted)
-    assert uploaded > rig.tasks, f"{uploaded} of {rig.tasks}: nothing was asked for again"
-
-
 CASES = [
     *(
         Case(name=f"complete: {name}", arm=on("rest.complete", answer, times=2))
@@ -204,14 +199,14 @@ CASES = [
         name="completion goes back to UPLOADING, tasks come again",
         arm=_index_lost(3),
         happened=by_settings,
-        also=_recalled,
+        also=recalled,
         kinds=("tile",),
     ),
     Case(
         name="completion goes back to UPLOADING, again and again",
         arm=_index_lost(12),
         happened=by_settings,
-        also=_recalled,
+        also=recalled,
         kinds=("tile",),
     ),
     Case(

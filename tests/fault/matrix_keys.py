@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from boss_ingest.local.faults import Lose
 from tests.fault.matrix_case import Case, by_settings, nothing, on, together
+from tests.fault.matrix_checks import keys_were_renewed
 from tests.fault.matrix_rig import Rig
 from tests.fault.proxy import Answer, Latency, Seen
 
@@ -66,7 +67,7 @@ CASES = [
         arm=on("s3.PutObject", Latency(0.4, jitter_s=0.2), times=None),
         settings={"credential_life_s": 2.0},
         options={"concurrency": 2},
-        also=lambda rig: rig.check_keys_were_renewed(),
+        also=keys_were_renewed,
     ),
     Case(name="keys: the renewal brings none, twice", arm=_renewal_is_keyless),
     Case(name="keys: the second set is never good", arm=_renewal_is_bad),

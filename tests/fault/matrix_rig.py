@@ -53,6 +53,14 @@ class Rig:
         self.tasks = self.job.ingest_job.task_count
         self.job_id = 0
         self.audits: list[Audit] = []
+        self.minted = 0  # sets of keys, each of which is a user in a real Boss's account
+        mint = self.boss._state.credentials.mint
+
+        def counted(**job: Any) -> Any:
+            self.minted += 1
+            return mint(**job)
+
+        self.boss._state.credentials.mint = counted  # type: ignore[method-assign]  # an auditor's ear
 
     async def create(self) -> None:
         """Make a job of the job file, and set the auditor on it."""
@@ -67,17 +75,6 @@ class Rig:
     async def ingest(self, **options: Any) -> Run:
         """Join the job and work on it."""
         return await self.ground.ingest(self.file, self.job_id, **QUICK | options)
-
-    def check_no_waste(self) -> None:
-        """Each object was put once, each tile indexed once, each message deleted once."""
-        objects = {"tile": self.tasks, "volumetric": 18}[self.kind]
-        assert self.proxy.calls["s3.PutObject"] == objects, self.proxy.calls
-        assert len(self.audit.deleted) == self.tasks
-        assert sorted(self.audit.indexed) == sorted(set(self.audit.indexed))
-
-    def check_keys_were_renewed(self) -> None:
-        keys = {seen.access_key for seen in self.proxy.log if seen.access_key}
-        assert len(keys) > 1, "one set of keys was enough"
 
     def lift(self) -> None:
         """The trouble ends, and what clients that are gone held comes back to the queue."""

@@ -8,6 +8,7 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.fault.matrix_checks import few_keys
 from tests.fault.matrix_codes import CASES as CODES
 from tests.fault.matrix_job import CASES as JOB
 from tests.fault.matrix_keys import CASES as KEYS
@@ -104,10 +105,11 @@ def _wrongs(case: Case, rig: Rig, runs: list[Run]) -> list[str]:
     ]
     if not case.happened(rig):
         wrong.append("the fault never happened")
-    try:
-        case.also(rig)
-    except AssertionError as error:
-        wrong.append(str(error))
+    for check in (case.also, few_keys):
+        try:
+            check(rig)
+        except AssertionError as error:
+            wrong.append(str(error))
     return wrong + _unaccounted(rig, runs)
 
 

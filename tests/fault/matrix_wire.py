@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.fault.matrix_case import Case, nothing, on, sometimes, together
+from tests.fault.matrix_checks import no_waste
 from tests.fault.proxy import (
     Bandwidth,
     Cut,
@@ -52,7 +53,7 @@ def _case(service: str, name: str, fault: Fault) -> Case:
 
 
 CASES = [
-    Case(name="no fault", arm=nothing, happened=lambda _rig: True, also=lambda rig: rig.check_no_waste()),
+    Case(name="no fault", arm=nothing, happened=lambda _rig: True, also=no_waste),
     *(
         _case(service, name, fault)
         for service in _SERVICES

@@ -177,7 +177,8 @@ class FaultProxy:
 
     def _see(self, request: Request) -> Seen:
         operation, key = services.name(request)
-        seen = Seen(len(self.log) + 1, operation, request.method, request.path, key, request.headers)
+        at_s = asyncio.get_running_loop().time()
+        seen = Seen(len(self.log) + 1, operation, request.method, request.path, key, request.headers, at_s)
         self.log.append(seen)
         self.calls[operation] += 1
         return seen

@@ -21,6 +21,7 @@ class Seen:
     path: str  # as on the wire
     key: str  # of the object; of SQS the queue's name, of the Boss the job's id; else empty
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    at_s: float = 0.0  # event loop's clock
     status: int | None = None  # of the answer that the client was sent whole; None: it was not
     met: bool = False  # something of the script happened to it
     answered: int | None = None  # what the server answered, heard or not; None: it was not asked to the end
