@@ -97,6 +97,11 @@ class Client:
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
     @property
+    def is_at_work(self) -> bool:
+        """Whether it has got as far as taking tasks."""
+        return any(event["event"] == "Uploading" for event in self.events)
+
+    @property
     def litter(self) -> list[str]:
         """What lies where a command must not leave anything."""
         left = [*self._temporary.iterdir(), *(path for path in self.cwd.iterdir() if path.name != "job.json")]

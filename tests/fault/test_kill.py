@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +19,6 @@ from tests.local_jobs import NAMES, Client, job_file, png
 from tests.volumes import pattern
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.volumes import Source
 
 SEEDS = {
@@ -37,6 +36,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Source]:
     return make_sources(tmp_path_factory.mktemp("sources"))
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize("blows", [BLOWS[:3], BLOWS[3:]], ids=["first three", "last three"])
 async def test_a_job_converges_whoever_is_killed(
     blows: tuple[Blow, ...], sources: dict[str, Source], tmp_path: Path
