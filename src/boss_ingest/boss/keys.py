@@ -138,6 +138,6 @@ def _fields(key: str, *, count: int) -> list[int]:
 
 
 def _decimals(parts: list[str], *, count: int) -> list[int]:
-    if len(parts) != count or not all(part.isascii() and part.isdigit() for part in parts):
+    if len(parts) != count or not (all(map(str.isdigit, parts)) and all(map(str.isascii, parts))):
         raise ValueError(f"expected {count} decimal fields joined with '&', found {'&'.join(parts)!r}")
     return [int(part) for part in parts]

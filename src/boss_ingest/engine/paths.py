@@ -68,8 +68,10 @@ class TilePath:
         self._tally = tally
         self._observe = observe
         y_size, x_size = tile_yx
-        self._sizes = {"x_size": x_size, "y_size": y_size}
-        self._short_form = compact(self._sizes)
+        sizes = {"x_size": x_size, "y_size": y_size}
+        self._short_form = compact(sizes)
+        job = compact({"ingest_job": facts.job_id, "parameters": facts.parameters, **sizes})
+        self._end_of_message = "," + job.removeprefix("{")  # the same for all tiles, and most of it
 
     async def store(self, lease: Lease) -> None:
         """Do all that the message asks for. Raises TaskError or ServiceError, and may be called again."""
@@ -83,15 +85,8 @@ class TilePath:
             job_id=facts.job_id,
         )
         tile = await self._source.read(task)
-        message = compact(
-            {
-                "chunk_key": task.chunk_key,
-                "tile_key": task.key,
-                "ingest_job": facts.job_id,
-                "parameters": facts.parameters,
-                **self._sizes,
-            }
-        )
+        keys = compact({"chunk_key": task.chunk_key, "tile_key": task.key})
+        message = keys.removesuffix("}") + self._end_of_message
         metadata = tile_metadata(lease, message, self._short_form)
         await self._store.put(task.key, tile.image.body, metadata=metadata, until_s=lease.deadline_s)
         await self._retry(

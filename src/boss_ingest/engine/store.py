@@ -14,6 +14,7 @@ from boss_ingest.engine.retry import Retrier
 from boss_ingest.engine.tally import Tally
 from boss_ingest.errors import ThrottledError, TransientError
 
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 _METADATA_BYTES = 2000  # S3's "2 KB", taken as the smaller of its two readings
 
 
@@ -49,7 +50,7 @@ class Store:
 
 def compact(value: Mapping[str, Any]) -> str:
     """JSON in ASCII with no spaces, as it goes into metadata and messages."""
-    return json.dumps(value, separators=(",", ":"))
+    return _COMPACT.encode(value)
 
 
 def tile_metadata(lease: Lease, long_form: str, short_form: str) -> dict[str, str]:
