@@ -97,3 +97,20 @@ async def test_chunks_in_every_order_of_axes_arrive_voxel_for_voxel(
     for kind, ended in zip(kinds, ends, strict=True):
         assert ended.code == 0, ended.all
         await chunks(lab, kind).assert_stored(boss, kind)
+
+
+async def test_where_only_our_own_code_may_run_a_lab_plugin_is_refused_before_anything_is_made(
+    machine: Machine, boss: LocalBoss, lab: Path
+) -> None:
+    ended = await run(machine, boss, tiles(lab, "KeepsHandles"), "ours", "--builtin-plugins-only")
+    assert ended.code == 4, ended.all
+    assert "not part of boss-ingest" in ended.err
+    assert boss.faults.calls["rest.create"] == 0
+
+
+async def test_join_tells_whose_code_it_runs(machine: Machine, boss: LocalBoss, lab: Path) -> None:
+    ended = await run(machine, boss, tiles(lab, "KeepsHandles"), "told", "--manual-complete")
+    assert ended.code == 0, ended.all
+    ended = await machine.run("join", "--job-id", 1)
+    assert ended.code == 0, ended.all
+    assert f"code from {FIXTURE / PACKAGE / 'tiles.py'}" in ended.err

@@ -64,7 +64,7 @@ def tell_outstanding(found: Outstanding, paths: list[Path], unit: str) -> None:
     """Say what was set aside before, and why."""
     told_by = ", ".join(map(str, paths))
     say(f"going back to {count(len(found.keys), unit.removesuffix('s'))} set aside, as told by {told_by}")
-    for line in found.first[:_NAMED]:
+    for line in found.some[:_NAMED]:
         say(f"  {task_name(line['key'])}, after {count(_tries(line), 'try')}: {line.get('what', '')}")
     if len(found.keys) > _NAMED:
         say(f"  … and {count(len(found.keys) - _NAMED)} more")

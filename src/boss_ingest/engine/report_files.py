@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import json
 import platform
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +19,8 @@ from typing import Any
 from boss_ingest.engine.job_record import file_name
 from boss_ingest.engine.report import SET_ASIDE, STORED
 
-_TOLD = 20
+_TOLD = 20  # in full …
+_REMEMBERED = 1000  # … of the last so many that are not stored by the end
 _LONGEST_LINE_BYTES = 1 << 20
 
 
@@ -57,34 +59,34 @@ class ReportFiles:
 
 @dataclass(slots=True)
 class Outstanding:
-    """Tasks set aside and not stored since: all keys, and the first few lines of the reports in full."""
+    """Tasks set aside and not stored since: all keys, and the latest few lines of the reports in full."""
 
     keys: set[str] = field(default_factory=set)
-    first: list[dict[str, Any]] = field(default_factory=list)
+    some: list[dict[str, Any]] = field(default_factory=list)
     back_at: datetime | None = None  # when the last of their messages comes back, if it was not leased again
 
 
 def outstanding(paths: Iterable[Path], job_id: int) -> Outstanding:
     """What the reports of a job say is still set aside. Raises OSError when one cannot be read."""
-    paths = list(paths)
     found = Outstanding()
-    for line in _lines(paths, job_id):
-        if line["event"] == SET_ASIDE:
-            found.keys.add(line["key"])
-        elif line["event"] == STORED:
-            found.keys.discard(line["key"])
-    last: dict[str, dict[str, Any]] = {}
+    recent: OrderedDict[str, dict[str, Any]] = OrderedDict()
     for line in _lines(paths, job_id):
         key = line["key"]
-        if line["event"] == SET_ASIDE and key in found.keys:
+        if line["event"] == SET_ASIDE:
+            found.keys.add(key)
             found.back_at = _later(found.back_at, line.get("back_at"))
-            if key in last or len(last) < _TOLD:
-                last[key] = line
-    found.first = list(last.values())
+            recent[key] = line
+            recent.move_to_end(key)
+            if len(recent) > _REMEMBERED:
+                recent.popitem(last=False)
+        elif line["event"] == STORED:
+            found.keys.discard(key)
+            recent.pop(key, None)
+    found.some = list(recent.values())[-_TOLD:]
     return found
 
 
-def _lines(paths: list[Path], job_id: int) -> Iterator[dict[str, Any]]:
+def _lines(paths: Iterable[Path], job_id: int) -> Iterator[dict[str, Any]]:
     """The lines of one job in all reports, in the order of their times; what is no line is passed over."""
     merged = heapq.merge(*map(_lines_of, paths), key=lambda line: str(line.get("time", "")))
     return (line for line in merged if line.get("job") == job_id)

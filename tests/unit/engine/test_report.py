@@ -150,7 +150,7 @@ def test_what_was_stored_since_is_not_outstanding_in_whichever_machines_report(t
     written(one, aside(9), job_id=8)
     found = outstanding([two, one], 7)
     assert found.keys == {tile(2), tile(3)}
-    assert {line["what"] for line in found.first} == {"s2.png: again", "s3.png: it is truncated"}
+    assert {line["what"] for line in found.some} == {"s2.png: again", "s3.png: it is truncated"}
     assert found.back_at == NOW + timedelta(hours=2, seconds=150)
 
 
