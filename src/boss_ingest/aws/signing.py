@@ -1,7 +1,7 @@
 """AWS Signature Version 4, the client's side: the header that proves a request to be the job's.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html. Botocore's
-signer gives the same signatures at five times the cost: it parses the request it has just made.
+signer gives the same signatures at six times the cost: it parses the request it has just made.
 """
 
 from __future__ import annotations
