@@ -8,6 +8,7 @@ from pathlib import Path
 
 from boss_ingest.aws.account import Account, Keys
 from boss_ingest.boss.client import BossClient
+from boss_ingest.boss.job_calls import QueueLostError
 from boss_ingest.boss.jobs import JobState, Joined
 from boss_ingest.engine import events
 from boss_ingest.engine.expiry import utc_now
@@ -29,6 +30,7 @@ from boss_ingest.errors import (
 
 _ENDS_WELL = {JobState.COMPLETE, JobState.COMPLETING, JobState.WAIT_ON_QUEUES}
 
+_SETTLING_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # between looks at a job whose queue has just gone
 _POOL_SLACK = 16  # connections beside the PUTs: receives, index messages, deletes
 
 
@@ -139,13 +141,26 @@ def _issuer(boss: BossClient, joined: Joined) -> Callable[[], Awaitable[Keys]]:
 
 async def _after_the_end(work: Work, boss: BossClient, job_id: int, error: IngestError) -> Outcome | None:
     """Queue and keys go away when somebody else completes the job, or cancels it."""
-    state = (await work.stop.unless(boss.status(job_id))).state
+    state = await _settled(work, boss, job_id)
     if state in _ENDS_WELL:
         return _complete(work, job_id) if await finish_job(work, boss, job_id) else None
     raise JobGoneError(
         f"job {job_id} has no queue any more and is {state.name}",
         hint="if nobody cancelled it, ask whoever runs the Boss; a new job is made by `boss-ingest run`",
     ) from error
+
+
+async def _settled(work: Work, boss: BossClient, job_id: int) -> JobState:
+    """The state of a job whose queue is gone: what ends a job deletes its queue first, and tells it last.
+
+    Raises QueueLostError when nobody seems to end it, JobGoneError.
+    """
+    for wait_s in _SETTLING_S:
+        try:
+            return (await work.stop.unless(boss.status(job_id))).state
+        except QueueLostError:
+            await work.stop.sleep(wait_s)
+    return (await work.stop.unless(boss.status(job_id))).state
 
 
 def _not_to_be_completed(work: Work, job_id: int, end: End) -> Outcome | None:
