@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.fault.kill_plan import BLOWS, Plan
-from tests.fault.kill_run import play
+from tests.fault.kill_run import Verdict, play
 from tests.fault.table import Row
 from tests.volumes import pattern, slices_source, zarr_source
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-    from tests.fault.kill_run import Verdict
     from tests.volumes import Source
 
 
@@ -59,7 +58,10 @@ def make_sources(folder: Path) -> dict[str, Source]:
 
 
 async def _told(plan: Plan, sources: Mapping[str, Source], folder: Path) -> Verdict:
-    verdict = await play(plan, sources[plan.kind], folder)
+    try:
+        verdict = await play(plan, sources[plan.kind], folder)
+    except Exception as error:  # noqa: BLE001 - of this run; the others are worth seeing all the same
+        verdict = Verdict(plan, problems=[f"the test itself failed: {error!r}"])
     if verdict.problems:
         print(f"{plan}", *verdict.problems, sep="\n  ", flush=True)
         print(f"  all it left is in {folder}; again: python -m tests.fault kill --seed {plan.seed} --runs 1")
@@ -70,11 +72,11 @@ async def _told(plan: Plan, sources: Mapping[str, Source], folder: Path) -> Verd
 
 def _rows(verdicts: Sequence[Verdict], seconds: float) -> list[Row]:
     rows = []
-    for blow in BLOWS:
+    for blow in sorted({verdict.plan.blow for verdict in verdicts}, key=BLOWS.index):
         of_it = [verdict for verdict in verdicts if verdict.plan.blow is blow]
         bad = [verdict.plan.seed for verdict in of_it if verdict.problems]
         struck = sum(verdict.struck for verdict in of_it)
-        note = f"{struck} struck at {len({verdict.plan.stage for verdict in of_it})} stages"
+        note = f"{struck} struck, stages of a job: {len({verdict.plan.stage for verdict in of_it})}"
         rows.append(
             Row(
                 name=f"kill: {blow}",
