@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from boss_ingest.local.boss import LocalBoss
     from tests.volumes import Source
 
-COMMANDS = ("run", "join", "status", "complete", "cancel", "jobs", "local", "plugins")
+COMMANDS = ("run", "join", "retry", "status", "complete", "cancel", "jobs", "local", "plugins")
 
 
 @pytest.fixture

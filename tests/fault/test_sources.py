@@ -137,7 +137,7 @@ async def test_the_command_ends_with_3_names_the_file_and_joins_again_once_it_is
     assert run.code == 3, run.all
     assert "z0002_y0_x0.png" in run.err
     assert "1 task was set aside" in run.out
-    assert "`boss-ingest join --job-id 1`" in run.err
+    assert "boss-ingest retry --job-id 1" in run.err
     assert ground.left_in_queue(1) == 1
     assert json.loads(run.out.splitlines()[-1])["exit_code"] == 3
     assert ground.stored_tiles().keys() == {0, 1, 3}
