@@ -90,6 +90,7 @@ class Stage:
     machine: Machine
     proxy: FaultProxy
     source: Source
+    job: Path | None = None
     fails: list[int] = field(default_factory=list)
     posted: list[str] = field(default_factory=list)
     processes: list[str] = field(default_factory=list)  # what /proc told of the command and its workers

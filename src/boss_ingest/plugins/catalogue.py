@@ -95,9 +95,12 @@ class Layout:
 
 
 @cache
-def layouts() -> tuple[Layout, ...]:
-    """Every layout there is, ours first. Raises ConfigError when another package's cannot be loaded."""
-    return (*_ours(), *_added())
+def layouts(*, builtin_only: bool = False) -> tuple[Layout, ...]:
+    """Every layout there is, ours first. Raises ConfigError when another package's cannot be loaded.
+
+    With `builtin_only` just ours: no other package is imported.
+    """
+    return (*_ours(), *(() if builtin_only else _added()))
 
 
 @cache

@@ -17,7 +17,7 @@ from boss_ingest.plugins.reader import ChunkReader, TileReader
 from boss_ingest.plugins.tile import TileProcessor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from boss_ingest.config.job_file import JobFile
 
@@ -56,14 +56,20 @@ def load_source(job: JobFile, *, builtin_only: bool = False) -> LoadedSource:
         section,
         *((ChunkProcessor, ChunkReader) if volumetric else (TileProcessor, TileReader)),
     )
-    known = [layout for layout in layouts() if layout.processor is processor]
+    known = [each for each in layouts(builtin_only=builtin_only) if each.processor is processor]
     if known:
         known[0].params.read(job.processor.params, section=section)
     if issubclass(processor, TileReader | ChunkReader):
         return _loaded(processor, None, name, None, processor)
     if job.path_processor is None and known and known[0].path is not None:
         path = known[0].path  # the one this processor goes with, when its params may all be left out
-        return _loaded(processor, path, name, known[0].path_class_name, _reader_for(path, known, {}))
+        return _loaded(
+            processor,
+            path,
+            name,
+            known[0].path_class_name,
+            _reader_for(path, known, {}, layouts(builtin_only=builtin_only)),
+        )
     if job.path_processor is None:
         raise ConfigError(
             f"{section} {name} needs a client.path_processor beside it",
@@ -73,14 +79,15 @@ def load_source(job: JobFile, *, builtin_only: bool = False) -> LoadedSource:
     path_name = job.path_processor.class_name
     path = find_class(path_name, section="client.path_processor", builtin_only=builtin_only)
     _check_kind(path, path_name, "client.path_processor", PathProcessor)
-    return _loaded(processor, path, name, path_name, _reader_for(path, known, job.path_processor.params))
+    reader = _reader_for(path, known, job.path_processor.params, layouts(builtin_only=builtin_only))
+    return _loaded(processor, path, name, path_name, reader)
 
 
 def _reader_for(
-    path: type, known: list[Layout], path_params: Mapping[str, Any]
+    path: type, known: list[Layout], path_params: Mapping[str, Any], every: Iterable[Layout]
 ) -> type[TileReader] | type[ChunkReader] | None:
     """The async reader that takes the place of the two, where the job file names a pair that has one."""
-    declared = next((each.path_params for each in layouts() if each.path is path and each.path_params), None)
+    declared = next((each.path_params for each in every if each.path is path and each.path_params), None)
     if declared is not None:
         declared.read(path_params, section="client.path_processor")
     return next((layout.reader for layout in known if layout.path is path), None)
