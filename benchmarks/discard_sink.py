@@ -1,7 +1,8 @@
 """An S3 and SQS that keeps nothing: what a client costs shows best where the server costs next to nothing.
 
 A raw asyncio protocol in a process of its own. It answers every PUT with an ETag and the checksum that was
-sent, hands out messages that were never queued, and takes back everything. It checks no signature.
+sent, hands out messages that were never queued, and takes back everything. It checks no signature. Told to,
+it holds back every answer for a while, that to `Expect: 100-continue` too, as a network would.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import asyncio
 import json
 import multiprocessing
 import ssl
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -46,7 +49,18 @@ class _Sink(asyncio.Protocol):
             self._body.append(data)
         if self._has_ended(data):
             self._left = 0
-            self._transport.write(self._answer())
+            self._send(self._answer())
+
+    def _send(self, data: bytes) -> None:
+        if self._service.delay_s:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._service.delay_s, self._write, data)
+        else:
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
     def _has_ended(self, data: bytes) -> bool:
         """Whether this was the last of a body; no client sends the next request before it has its answer."""
@@ -64,14 +78,19 @@ class _Sink(asyncio.Protocol):
         self._left = _CHUNKED if chunked else int(self._headers.get("content-length", 0))
         self._tail = b""
         self._body = None if start.startswith("PUT") else []
+        if self._body is None:
+            decoded = self._headers.get("x-amz-decoded-content-length")
+            self._service.put_begins(int(decoded) if decoded else max(0, self._left))
         if self._headers.get("expect"):
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _answer(self) -> bytes:
         if self._body is None:
-            self._service.calls["PutObject"] += 1
+            self._service.put_ended()
             echoed = [f"{k}: {v}" for k, v in self._headers.items() if k.startswith("x-amz-checksum-")]
             return _respond(b"", 'ETag: "nothing-is-kept"', *echoed)
+        if "x-amz-target" not in self._headers:
+            return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
         action = self._headers["x-amz-target"].partition(".")[2]
         answer = self._service.answer(action, json.loads(b"".join(self._body)))
         return _respond(json.dumps(answer).encode(), "Content-Type: application/x-amz-json-1.0")
@@ -82,15 +101,44 @@ def _respond(body: bytes, *headers: str) -> bytes:
     return "\r\n".join(lines).encode() + body
 
 
+@dataclass(slots=True)
+class Puts:
+    """What arrived since it was last asked; moments are those of time.monotonic, the same in all processes."""
+
+    count: int = 0
+    size_bytes: int = 0
+    first_s: float = 0.0
+    last_s: float = 0.0
+
+
 class Service:
     """What SQS would remember: how many messages are left, and what was asked."""
 
     def __init__(self, messages: int, message_body: MessageBody) -> None:
+        self.delay_s = 0.0
+        self.puts = Puts()
         self.calls: Counter[str] = Counter()
         self.entries: Counter[str] = Counter()
         self._next = 0
         self._messages = messages
         self._message_body = message_body
+
+    def put_begins(self, size_bytes: int) -> None:
+        """The head of a PUT has arrived."""
+        self.puts.first_s = self.puts.first_s or time.monotonic()
+        self.puts.size_bytes += size_bytes
+
+    def put_ended(self) -> None:
+        """All of a PUT has arrived."""
+        self.calls["PutObject"] += 1
+        self.puts.count += 1
+        self.puts.last_s = time.monotonic()
+
+    def begin_anew(self, delay_s: float) -> Puts:
+        """Hold back answers for so long from now on; what arrived until now."""
+        self.delay_s = delay_s
+        puts, self.puts = self.puts, Puts()
+        return puts
 
     def answer(self, action: str, params: dict[str, object]) -> dict[str, object]:
         """Do one call of SQS."""
@@ -131,19 +179,28 @@ def _run(pipe: Connection, messages: int, message_body: MessageBody, certificate
         server = await loop.create_server(lambda: _Sink(service), "127.0.0.1", 0, backlog=1024, ssl=tls)
         scheme = "http" if tls is None else "https"
         pipe.send(f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-        await loop.run_in_executor(None, pipe.recv)
+        while (delay_s := await loop.run_in_executor(None, pipe.recv)) is not None:
+            pipe.send(service.begin_anew(delay_s))
         pipe.send((service.calls, service.entries))
         server.close()
 
     asyncio.run(serve())
 
 
+@dataclass(slots=True)
 class Running:
     """A sink that runs; after the block, what it was asked."""
 
-    url = ""
-    calls: Counter[str]
-    entries: Counter[str]
+    pipe: Connection
+    url: str
+    calls: Counter[str] = field(default_factory=Counter)
+    entries: Counter[str] = field(default_factory=Counter)
+
+    def begin_anew(self, delay_s: float = 0.0) -> Puts:
+        """What arrived since the last time; from now on answers are held back for `delay_s`."""
+        self.pipe.send(delay_s)
+        puts: Puts = self.pipe.recv()
+        return puts
 
 
 def no_message(_number: int) -> str:
@@ -160,8 +217,7 @@ def running_sink(
     ours, theirs = context.Pipe()
     process = context.Process(target=_run, args=(theirs, messages, message_body, certificate), daemon=True)
     process.start()
-    running = Running()
-    running.url = ours.recv()
+    running = Running(ours, ours.recv())
     try:
         yield running
     finally:
