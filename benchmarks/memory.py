@@ -1,4 +1,4 @@
-"""Peak memory against `--memory`: chunks of 1024 × 1024 × 64 uint8 from a Zarr array, to a slow place that forgets.
+"""Peak memory against `--memory`: chunks of 1024 × 1024 × 64 uint8 from Zarr, to a slow place that forgets.
 
 `python -m benchmarks.memory --memory 256M`: one line. The engine's own source, path and pipeline; what is
 told is the most that the process had in RAM above what it had with the source opened.
@@ -51,7 +51,7 @@ class SlowVoid:
     def __init__(self, put_s: float) -> None:
         self._put_s = put_s
 
-    async def put(self, key: str, body: bytes | memoryview, *, metadata: Mapping[str, str]) -> Stored:
+    async def put(self, key: str, body: bytes | memoryview, *, metadata: Mapping[str, str]) -> Stored:  # noqa: ARG002 - a bucket's
         await asyncio.sleep(self._put_s)
         return Stored(key, len(body), "etag")
 

@@ -16,7 +16,7 @@ from tests.fault.table import Row
 if TYPE_CHECKING:
     import argparse
 
-GROWTH_BYTES = 8 << 20
+GROWTH_BYTES = 16 << 20
 """What the process may gain after the first tenth: allocators do not give back all that is free."""
 
 

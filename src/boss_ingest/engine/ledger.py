@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_REMEMBERED = 50_000  # at least so many are known to be done; a forgotten one is stored again, to no harm
+_REMEMBERED = 25_000  # at least so many are known to be done; a forgotten one is stored again, to no harm
 
 
 class Ledger:
