@@ -1,4 +1,4 @@
-"""A local Boss in a process of its own, that tells when a job's first task was asked for and its last was done.
+"""A local Boss in a process of its own, that tells when a job's first task was asked for and its last done.
 
 Only its REST and its queues are used: tiles and cuboids go to the sink (AWS_ENDPOINT_URL_S3). It loses all
 tile index messages, for to cut cuboids is a server's work and not what is measured.
@@ -98,6 +98,7 @@ def _run(pipe: Connection, folder: Path, channel: Channel) -> None:
 class RunningBoss:
     """A Boss that runs."""
 
+    pid: int
     pipe: Connection
     url: str
     token: str
@@ -123,7 +124,8 @@ def running_boss(folder: Path, channel: Channel) -> Iterator[RunningBoss]:
     try:
         if not ours.poll(READY_S):
             raise TimeoutError("the local Boss did not start")
-        yield RunningBoss(ours, *ours.recv())
+        assert process.pid
+        yield RunningBoss(process.pid, ours, *ours.recv())
         ours.send(None)
         process.join(READY_S)
     finally:

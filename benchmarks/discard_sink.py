@@ -103,7 +103,7 @@ def _respond(body: bytes, *headers: str) -> bytes:
 
 @dataclass(slots=True)
 class Puts:
-    """What arrived since it was last asked; moments are those of time.monotonic, the same in all processes."""
+    """What arrived since it was last asked; moments are those of time.monotonic, one for all processes."""
 
     count: int = 0
     size_bytes: int = 0
@@ -191,6 +191,7 @@ def _run(pipe: Connection, messages: int, message_body: MessageBody, certificate
 class Running:
     """A sink that runs; after the block, what it was asked."""
 
+    pid: int
     pipe: Connection
     url: str
     calls: Counter[str] = field(default_factory=Counter)
@@ -217,7 +218,8 @@ def running_sink(
     ours, theirs = context.Pipe()
     process = context.Process(target=_run, args=(theirs, messages, message_body, certificate), daemon=True)
     process.start()
-    running = Running(ours, ours.recv())
+    assert process.pid
+    running = Running(process.pid, ours, ours.recv())
     try:
         yield running
     finally:
