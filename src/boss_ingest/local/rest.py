@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from boss_ingest.local.state import State
 
 _VERSION = re.compile(r"^/(v1|latest|v0\.[1-8])(?=/|$)")
-_RANGE = r"(\d+):(\d+)"
+_ID = r"(\d{1,4000})"  # Python reads numbers of 4300 digits
+_RANGE = r"(\d{1,18}):(\d{1,18})"
 _NAME = r"([^/]+)"
 
 
@@ -48,9 +49,9 @@ _ROUTES = [
     Route(re.compile(f"^{pattern}$"), operations)
     for pattern, operations in [
         (r"/ingest/", {"POST": "create", "GET": "list"}),
-        (r"/ingest/(\d+)/?", {"GET": "join", "DELETE": "cancel"}),
-        (r"/ingest/(\d+)/status/?", {"GET": "status"}),
-        (r"/ingest/(\d+)/complete/?", {"POST": "complete"}),
+        (f"/ingest/{_ID}/?", {"GET": "join", "DELETE": "cancel"}),
+        (f"/ingest/{_ID}/status/?", {"GET": "status"}),
+        (f"/ingest/{_ID}/complete/?", {"POST": "complete"}),
         (r"/collection/?", {"GET": "list_collections"}),
         (r"/coord/?", {"GET": "list_frames"}),
         (rf"/collection/{_NAME}/experiment/?", {"GET": "list_experiments"}),
@@ -63,7 +64,7 @@ _ROUTES = [
             {"GET": "get", "POST": "add", "DELETE": "remove"},
         ),
         (
-            rf"/cutout/{_NAME}/{_NAME}/{_NAME}/(\d+)/{_RANGE}/{_RANGE}/{_RANGE}(?:/{_RANGE})?/?",
+            rf"/cutout/{_NAME}/{_NAME}/{_NAME}/(\d{{1,3}})/{_RANGE}/{_RANGE}/{_RANGE}(?:/{_RANGE})?/?",
             {"GET": "cutout"},
         ),
     ]
@@ -80,10 +81,7 @@ class Rest:
     async def describe(self, request: web.BaseRequest) -> Call:
         """Name the operation; reads the body."""
         body = await request.read()
-        try:
-            params = json.loads(body) if body else {}
-        except ValueError:
-            params = None
+        params = _json(body)
         name, path = _operation(request)
         job_id = int(path[0]) if name in ("join", "status", "complete", "cancel") else 0
         return Call(
@@ -139,6 +137,16 @@ class Rest:
         if user is None:
             raise not_authenticated("Invalid token.")
         return user
+
+
+def _json(body: bytes) -> Any:
+    """The body as JSON; None when it is not, or holds what no database stores: half of a character."""
+    try:
+        found = json.loads(body) if body else {}
+        json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return found
 
 
 def _operation(request: web.BaseRequest) -> tuple[str, tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 _UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 _WRAPPED = (_SIGNED_CHUNKS, f"{_SIGNED_CHUNKS}-TRAILER", _UNSIGNED_CHUNKS)
+_SHA256 = re.compile("[0-9a-fA-F]{64}")
 _NEEDS_MORE = ("x-amz-tagging", "x-amz-copy-source", "x-amz-grant-read", "x-amz-grant-full-control")
 _BY_QUERY = {  # of a PUT, of a POST
     "uploads": ("PutObject", "CreateMultipartUpload"),
@@ -81,6 +83,8 @@ class S3:
     async def _answer(self, call: Call, request: web.BaseRequest) -> web.Response:
         action = call.operation.removeprefix("s3.")
         payload = request.headers.get("x-amz-content-sha256", UNSIGNED)
+        if payload not in (UNSIGNED, *_WRAPPED) and not _SHA256.fullmatch(payload):
+            raise AwsError("InvalidRequest", "x-amz-content-sha256 is neither a SHA-256 nor a known word.")
         credential, signature = authenticate(
             self._state.credentials, request, service="s3", payload_hash=payload
         )
