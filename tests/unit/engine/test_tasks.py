@@ -231,7 +231,7 @@ def test_a_chunk_outside_the_extent_is_refused() -> None:
 
 
 def test_a_chunk_of_another_size_is_refused() -> None:
-    with pytest.raises(MessageError, match="a chunk has|outside a chunk"):
+    with pytest.raises(MessageError, match=r"a chunk has|outside a chunk"):
         parse_chunk(chunk_message((0, 0, 0), (1024, 1024, 64)), chunk_zyx=(64, 512, 512))
 
 
