@@ -1,10 +1,12 @@
-"""The upload queue and the tile index queue in SQS, in its JSON protocol."""
+"""The upload queue and the tile index queue in SQS."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import math
+from contextvars import ContextVar
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from boss_ingest.aws.batcher import LINGER_S, Batcher
@@ -17,28 +19,46 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from boss_ingest.aws.clock import Clock
+    from boss_ingest.aws.sdk import Call
     from boss_ingest.aws.transport import Transport
     from boss_ingest.errors import ServiceError
 
 _ANSWER_LIMIT_S = 30.0
 """The longest one request may take, beside the time of a long poll."""
 
+_SDK = "boss_ingest.aws.sdk"
+
+_under_way: ContextVar[tuple[str, float]] = ContextVar("the call that is under way: what it does, its limit")
+
 
 class Sqs:
-    """Calls of SQS, each of them one request."""
+    """Calls of SQS, each of them one request, written and read by aiobotocore and sent by `transport`."""
 
     def __init__(self, transport: Transport, clock: Clock) -> None:
         self._transport = transport
         self._clock = clock
+        self._calls: Mapping[str, Call] = {}
 
     async def call(self, what: str, action: str, *, limit_s: float = _ANSWER_LIMIT_S, **asked: Any) -> Any:
-        """The JSON object that SQS answers. Raises ServiceErrors on `what`.
+        """What SQS answers, as a dict. Raises ServiceErrors on `what`."""
+        if not self._calls:
+            sdk = await asyncio.to_thread(import_module, _SDK)
+            self._calls = await sdk.calls(self._send)
+        under_way = _under_way.set((what, limit_s))
+        try:
+            return await self._calls[action](**asked)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise garbage(what) from None  # JSON, but not what aiobotocore can make an answer of
+        finally:
+            _under_way.reset(under_way)
 
-        Whatever else comes with a 200 is a stranger's page, and must not pass for "no messages": an empty
-        queue is known by its word, not by silence.
+    async def _send(self, headers: dict[str, str], body: bytes) -> bytes:
+        """Send a request of the call that is under way; returns a JSON object.
+
+        Whatever else comes with a 200 is a stranger's page, and must not pass for "no messages", as it does
+        with aiobotocore: an empty queue is known by its word, not by silence.
         """
-        body = json.dumps(asked, separators=(",", ":")).encode()
-        headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": f"AmazonSQS.{action}"}
+        what, limit_s = _under_way.get()
         answer = await self._transport.send(
             what, "POST", "/", headers, body, payload=sha256(body), limit_s=limit_s
         )
@@ -50,7 +70,7 @@ class Sqs:
             document = None
         if not isinstance(document, dict):
             raise garbage(what)
-        return document
+        return answer.body
 
 
 class SqsUploadQueue:
