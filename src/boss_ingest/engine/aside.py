@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from boss_ingest.engine.events import SetAside
 
 _TOLD = 20  # in full; the report has all of them
@@ -24,6 +26,15 @@ class Aside:
         self._message_ids.add(event.message_id)
         if len(self.first) < _TOLD:
             self.first.append(event)
+
+    def elsewhere(self, message_ids: Iterable[str]) -> None:
+        """Those that another process of this client set aside, and told of."""
+        self._message_ids.update(message_ids)
+
+    @property
+    def message_ids(self) -> list[str]:
+        """All of them."""
+        return list(self._message_ids)
 
     def hidden_until(self, deadline_s: float) -> None:
         """One of them is leased until then."""

@@ -141,6 +141,14 @@ class NotRecorded:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessDied:
+    """One of several uploading processes died; another takes its place, its tasks come back to the queue."""
+
+    number: int
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """A stop was asked for: what is in flight may finish."""
 
@@ -164,6 +172,7 @@ Event = (
     | Converted
     | WontFit
     | NotRecorded
+    | ProcessDied
     | Stopping
 )
 Observer = Callable[[Event], None]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass, field, replace
 
 from boss_ingest.encode.codec import Codec
 
@@ -47,6 +48,7 @@ class Options:
     codec: Codec | None = None  # of cuboids; None: what fits the channel
     include_outside: bool = False  # also store cuboids wholly outside the extent
     manual_complete: bool = False
+    processes: int = 1  # that upload, each with its share of the concurrency, the memory and the workers
 
     @property
     def cache_bytes(self) -> int:
@@ -64,3 +66,21 @@ class Options:
         Those of a `classic` plugin wait for a worker: with 8 to each, reads of up to 20 s end in time.
         """
         return max(16, 8 * self.workers) if classic else self.concurrency + 4 * self.workers
+
+    def share(self, number: int) -> Options:
+        """Of one of the processes, counted from 0; each gets at least one PUT and one worker.
+
+        Whether the whole run is hopeless is not for one of them to say.
+        """
+        return replace(
+            self,
+            concurrency=_part(self.concurrency, number, self.processes),
+            memory_bytes=max(1, self.memory_bytes // self.processes),
+            workers=_part(self.workers, number, self.processes),
+            hopeless_after=sys.maxsize,
+            processes=1,
+        )
+
+
+def _part(of: int, number: int, processes: int) -> int:
+    return max(1, of // processes + (number < of % processes))

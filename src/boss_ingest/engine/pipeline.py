@@ -20,6 +20,7 @@ from boss_ingest.engine.ledger import Ledger
 from boss_ingest.engine.options import Options
 from boss_ingest.engine.paths import TaskPath
 from boss_ingest.engine.retry import Retrier, pause_s
+from boss_ingest.engine.siblings import Siblings
 from boss_ingest.engine.stop import Stop
 from boss_ingest.engine.tally import Tally
 from boss_ingest.engine.tasks import key_of
@@ -34,7 +35,7 @@ _FIRST_LOOK_S = 1.0  # long poll of the first looks at a queue that seems empty 
 _LATER_LOOK_S = 10.0  # … and while waiting for what other clients hold
 _LOOKS = 2  # empty looks in a row before we believe it
 _RELEASES = 6  # leases that one task may outlast before it is set aside
-_GAUGE_S = 5.0  # how often the queue is asked how much is left
+_GAUGE_S = 5.0  # how often the queue is asked how much is left, by this client
 
 
 class End(enum.Enum):
@@ -64,6 +65,7 @@ class Pipeline:
         stop: Stop,
         wanted: Wanted | None = None,
         forecast: Forecast | None = None,
+        siblings: Siblings | None = None,
     ) -> None:
         self._queue = queue
         self._path = path
@@ -77,6 +79,7 @@ class Pipeline:
         self._stop = stop
         self._wanted = wanted or Wanted()
         self._forecast = forecast or Forecast(None, tally, observe)
+        self._siblings = siblings or Siblings()
         self._batch = min(_BATCH, max(1, room.capacity(cost_bytes) // 8))
         self._plenty = asyncio.Event()
         self._hopeless = asyncio.Event()
@@ -181,7 +184,9 @@ class Pipeline:
         if self._in_work or self._is_drained():
             self._others_hold = False
             return not self._in_work
-        if not self._others_hold:
+        if self._siblings.busy:
+            self._others_hold = False
+        elif not self._others_hold:
             self._others_hold = True
             self._observe(events.WaitingForOthers((self._tally.left or 0) - len(self._tally.set_aside)))
         return False
@@ -193,10 +198,11 @@ class Pipeline:
         self._tally.left_visible, self._tally.left_in_flight = depth.visible + depth.delayed, depth.in_flight
 
     async def _gauge(self) -> None:
+        await asyncio.sleep(_GAUGE_S * self._siblings.number)
         while True:
             await self._ask_depth()
             self._forecast.look()
-            await asyncio.sleep(_GAUGE_S)
+            await asyncio.sleep(_GAUGE_S * self._siblings.processes)
 
     async def _settle(self, lease: Lease) -> None:
         try:

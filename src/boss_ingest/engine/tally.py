@@ -7,6 +7,23 @@ from dataclasses import dataclass, field
 
 from boss_ingest.engine.aside import Aside
 
+Counts = tuple[int, ...]
+"""What adds up over several processes, in the order of `_ADDS_UP`."""
+
+_ADDS_UP = (
+    "stored",
+    "objects",
+    "stored_bytes",
+    "passed_through",
+    "skipped_outside",
+    "substituted",
+    "left_out",
+    "converted",
+    "redelivered",
+    "retries",
+    "in_work",
+)
+
 
 @dataclass(slots=True)
 class Tally:
@@ -43,3 +60,13 @@ class Tally:
         if self.left_visible is None or self.left_in_flight is None:
             return None
         return self.left_visible + self.left_in_flight
+
+    @property
+    def counts(self) -> Counts:
+        """What adds up, as it stands."""
+        return tuple(getattr(self, name) for name in _ADDS_UP)
+
+    def add(self, counts: Counts, *, since: Counts = ()) -> None:
+        """Add what another process counted since it last told of it."""
+        for name, now, before in zip(_ADDS_UP, counts, since or (0,) * len(_ADDS_UP), strict=True):
+            setattr(self, name, getattr(self, name) + now - before)
