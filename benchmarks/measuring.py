@@ -12,14 +12,14 @@ from pathlib import Path
 
 from benchmarks.boss_process import Moment, RunningBoss
 from benchmarks.discard_sink import Puts, Running
-from benchmarks.processes import Program, RunFailed, cpu_seconds, running
+from benchmarks.processes import Program, RunError, cpu_seconds, running
 
 LIMIT_S = 120.0  # of anything that is waited for
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a run took. Seconds of wall and CPU are those between the first task asked for and the last done."""
+    """What a run took; seconds of wall and CPU are those from the first task asked for to the last done."""
 
     tasks: float
     wall_s: float
@@ -45,9 +45,8 @@ class Figures:
 
 def median(runs: Sequence[Figures]) -> Figures:
     """Each field's."""
-    return Figures(
-        **{f.name: statistics.median(getattr(run, f.name) for run in runs) for f in fields(Figures)}
-    )
+    names = [field.name for field in fields(Figures)]
+    return Figures(**{name: statistics.median(getattr(run, name) for run in runs) for name in names})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def run_job(
 ) -> Figures:
     """A client that works through a job of so many tasks; it is stopped then unless it `ends` soon by itself.
 
-    Raises RunFailed.
+    Raises RunError.
     """
     sink, boss = servers.sink, servers.boss
     sink.begin_anew(servers.delay_s)
@@ -103,11 +102,14 @@ def _moment(boss: RunningBoss, program: Program) -> Moment:
         if moment := boss.moment(0.5):
             return moment
         program.check()
-    raise RunFailed(f"nothing more happened for {LIMIT_S:.0f} s: {program.said()}")
+    raise RunError(f"nothing more happened for {LIMIT_S:.0f} s: {program.said()}")
 
 
-def run_loop(command: list[str | Path], *, env: dict[str, str], folder: Path, sink: Running) -> Figures:
+def run_loop(
+    command: list[str | Path], *, env: dict[str, str], folder: Path, sink: Running, delay_s: float
+) -> Figures:
     """A program that PUTs (or only computes) and prints {"tasks", "wall_s", "cpu_s"} in its last line."""
+    sink.begin_anew(delay_s)
     sink_cpu = cpu_seconds(sink.pid)
     with running(command, env=env, folder=folder) as program:
         program.wait(LIMIT_S)
@@ -122,17 +124,18 @@ def run_loop(command: list[str | Path], *, env: dict[str, str], folder: Path, si
 
 
 def run_copy(
-    command: list[str | Path], *, env: dict[str, str], folder: Path, sink: Running, puts_per_task: int
+    command: list[str | Path], *, env: dict[str, str], folder: Path, sink: Running, delay_s: float
 ) -> Figures:
-    """A program that copies a folder: from its first PUT to its last; its CPU seconds are those of all of it."""
+    """A program that copies a folder, from its first PUT to its last; CPU seconds with start and end."""
+    sink.begin_anew(delay_s)
     before = _children_cpu_s()
     with running(command, env=env, folder=folder) as program:
         program.wait(LIMIT_S)
     puts: Puts = sink.begin_anew(0.0)
     if not puts.count:
-        raise RunFailed(f"it put nothing: {program.said()}")
+        raise RunError(f"it put nothing: {program.said()}")
     return Figures(
-        tasks=puts.count / puts_per_task,
+        tasks=puts.count,
         wall_s=puts.last_s - puts.first_s,
         cpu_s=_children_cpu_s() - before,
         puts=puts.count,

@@ -15,7 +15,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 ROOT = Path(__file__).parent.parent
 
 
-class RunFailed(Exception):
+class RunError(Exception):
     """A program that did not do what it was measured for; says why."""
 
 
@@ -39,18 +39,18 @@ class Program:
         return self.log.read_text(errors="replace")[-1500:]
 
     def check(self) -> None:
-        """Raises RunFailed when it has ended."""
+        """Raises RunError when it has ended."""
         if self.process.poll() is not None:
-            raise RunFailed(f"it ended with {self.process.returncode}: {self.said()}")
+            raise RunError(f"it ended with {self.process.returncode}: {self.said()}")
 
     def wait(self, limit_s: float) -> None:
-        """Until it ends. Raises RunFailed when it does not, or fails."""
+        """Until it ends. Raises RunError when it does not, or fails."""
         try:
             code = self.process.wait(limit_s)
         except subprocess.TimeoutExpired:
-            raise RunFailed(f"it did not end within {limit_s:.0f} s: {self.said()}") from None
+            raise RunError(f"it did not end within {limit_s:.0f} s: {self.said()}") from None
         if code:
-            raise RunFailed(f"it ended with {code}: {self.said()}")
+            raise RunError(f"it ended with {code}: {self.said()}")
 
     def _pids(self) -> list[int]:
         found = [self.process.pid]

@@ -1,0 +1,61 @@
+"""Which client does how many tasks of which workload, at which delay: so many that a run takes some seconds.
+
+For two quiet cores. The original gets fewer tasks, for rates are what is compared; `--scale` multiplies all.
+"""
+
+from __future__ import annotations
+
+DELAYS_MS = (0, 10, 40)
+
+RUNS: dict[str, dict[int, dict[str, int]]] = {
+    "a": {
+        0: {
+            "ours": 3000, "original -p 1": 48, "original -p 2": 64, "original -p 8": 96, "bare loop": 3000,
+            "ours, TLS": 1500, "bare loop, TLS": 1500, "ours, --processes 2": 4000,
+            "obstore": 2000, "rclone": 2000, "s5cmd": 2000,
+        },
+        10: {"ours": 3000, "original -p 1": 48, "bare loop": 3000},
+        40: {
+            "ours": 3000, "original -p 1": 24, "original -p 8": 96, "bare loop": 3000,
+            "obstore": 2000, "rclone": 2000, "s5cmd": 2000,
+        },
+    },
+    "b": {
+        0: {"ours": 256, "original -p 1": 32, "original -p 2": 64},
+        40: {"ours": 256, "original -p 1": 32},
+    },
+    "c": {
+        0: {"ours": 128, "original -p 1": 24, "original -p 2": 32},
+        40: {"ours": 128, "original -p 1": 24},
+    },
+    "d": {
+        0: {
+            "ours": 48, "original -p 1": 12, "original -p 2": 16, "original -p 8": 24, "bare loop": 64,
+            "obstore": 48, "s5cmd": 48, "blosc alone": 96,
+        },
+        40: {"ours": 48, "original -p 1": 4, "original -p 8": 16, "bare loop": 64},
+    },
+    "e": {
+        0: {
+            "ours": 24, "original -p 1": 8, "original -p 2": 12, "original -p 8": 16, "bare loop": 400,
+            "blosc alone": 48,
+        },
+        40: {"ours": 24, "original -p 1": 8, "original -p 8": 16},
+    },
+    "f": {
+        0: {
+            "ours": 6000, "original -p 1": 200, "original -p 8": 300, "bare loop": 6000, "aiobotocore": 2000,
+            "obstore": 6000,
+        },
+        10: {"ours": 6000, "original -p 1": 100},
+        40: {"ours": 6000, "original -p 1": 40, "bare loop": 6000},
+    },
+}  # fmt: skip
+
+LEFT_OUT = (
+    "b, c: nothing PUTs finished bytes, for they cost what (a)'s cost; what is compared is the encoding",
+    "b: the original has no plugin that cuts slices into tiles: it runs one as a lab would write it",
+    "d, e: the original's Zarr plugin opens s3:// and gs:// only: it runs one that opens a local array, "
+    "with zarr 2.18 (.venv-parity)",
+    "e: s5cmd, rclone and obstore: labels compress so well that few bytes are left to PUT",
+)
