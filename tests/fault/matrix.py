@@ -33,7 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="the first of them")
     parser.add_argument("--only", default="", help="faults whose name contains this")
     parser.add_argument("--kind", choices=KINDS, help="only this kind of job")
-    parser.add_argument("--at-once", type=int, default=4, help="runs at a time, each in its process")
+    parser.add_argument("--at-once", type=int, default=6, help="runs at a time, each in its process")
 
 
 async def run(arguments: Namespace) -> list[Row]:
