@@ -48,12 +48,15 @@ def _url(host: str) -> str:
     url = host.rstrip("/") if "://" in host else f"https://{host.rstrip('/')}"
     try:
         parts = urlsplit(url)
-        right = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and not parts.path
+        more = parts.path or parts.query or parts.fragment or "@" in parts.netloc
+        right = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and not more
     except ValueError:  # a port that is none
         right = False
     if not right:
+        secretive = any(mark in host for mark in "@?#")  # a password or a token may stand there
         raise UsageError(
-            f"--host {host} names no Boss", hint=f"write a host or its URL, such as {DEFAULT_HOST}"
+            f"--host {'with a user, a query or a fragment' if secretive else host} names no Boss",
+            hint=f"write a host or its URL, such as {DEFAULT_HOST}",
         )
     return url
 
