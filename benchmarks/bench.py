@@ -61,10 +61,8 @@ class Asked:
 
 def run_all(asked: Asked) -> Found:
     found = Found()
-    progress = _Progress(
-        asked.pairs
-        * sum(len(asked.tasks(ALL[name], ms)) for name in asked.workloads for ms in asked.delays_ms)
-    )
+    rows = sum(len(asked.tasks(ALL[name], ms)) for name in asked.workloads for ms in asked.delays_ms)
+    progress = _Progress(rows * asked.pairs)
     with ExitStack() as stack:
         folder = stack.enter_context(scratch())
         pem, ca_bundle = throw_away_tls(folder)

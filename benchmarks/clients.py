@@ -23,6 +23,11 @@ PEERS = Path(os.environ.get("BOSS_INGEST_PEERS") or ROOT / ".venv-peers").absolu
 PARITY = Path(os.environ.get("BOSS_INGEST_PARITY") or ROOT / ".venv-parity").absolute() / "bin"
 CONCURRENCY = 64  # of ours, and of all that only PUT
 _KEYS = {"AWS_ACCESS_KEY_ID": "AKIA" + "X" * 16, "AWS_SECRET_ACCESS_KEY": "s" * 40}
+_BARE: list[str | Path] = [OURS / "python", "-m", "benchmarks.bare"]
+_RCLONE = (
+    "--transfers 64 --ignore-times --ignore-checksum --no-traverse --no-check-dest "
+    "--s3-no-check-bucket --s3-no-head"
+)
 _runs = itertools.count()
 
 
@@ -125,7 +130,7 @@ def bare(client: str, *, tls: bool = False) -> Client:
 
     def run(ground: Ground, tasks: int) -> Figures:
         sink = ground.tls_sink if tls else ground.sink
-        program = [OURS / "python", "-m", "benchmarks.bare", client]
+        program = [*_BARE, client]
         if client == "obstore":
             program = [_there(BENCH / "python"), ROOT / "benchmarks" / "bare_obstore.py"]
         numbers = [str(tasks), str(ground.workload.puts_per_task), str(CONCURRENCY)]
@@ -135,6 +140,7 @@ def bare(client: str, *, tls: bool = False) -> Client:
             folder=ground.home(),
             sink=sink,
             delay_s=ground.delay_s,
+            puts=tasks * ground.workload.puts_per_task,
         )
 
     return run
@@ -143,38 +149,21 @@ def bare(client: str, *, tls: bool = False) -> Client:
 def blosc(ground: Ground, tasks: int) -> Figures:
     """Compression alone, all cores."""
     return run_loop(
-        [
-            OURS / "python",
-            "-m",
-            "benchmarks.bare",
-            "blosc",
-            ground.data,
-            str(tasks),
-            ground.workload.channel_type,
-        ],
+        [*_BARE, "blosc", ground.data, str(tasks), ground.workload.channel_type],
         env={},
         folder=ground.home(),
         sink=ground.sink,
         delay_s=0.0,
+        puts=0,
     )
 
 
 def rclone(ground: Ground, tasks: int) -> Figures:
     """`rclone copy` of a folder, told not to look at what is there nor again at what it wrote."""
-    flags = (
-        "--transfers 64 --ignore-times --ignore-checksum --no-traverse --no-check-dest --s3-no-check-bucket"
-    )
     return _copy(
         ground,
         tasks,
-        lambda folder: [
-            _there(OURS / "rclone"),
-            "copy",
-            folder,
-            "there:bucket",
-            *flags.split(),
-            "--s3-no-head",
-        ],
+        lambda folder: [_there(OURS / "rclone"), "copy", folder, "there:bucket", *_RCLONE.split()],
         {
             "RCLONE_CONFIG_THERE_TYPE": "s3",
             "RCLONE_CONFIG_THERE_PROVIDER": "Other",
@@ -190,8 +179,8 @@ def s5cmd(ground: Ground, tasks: int) -> Figures:
         ground,
         tasks,
         lambda folder: [
-            _there(BENCH / "s5cmd"), "--numworkers", "64", "--endpoint-url", ground.sink.url, "--log", "error",
-            "cp", f"{folder}/", "s3://bucket/",
+            _there(BENCH / "s5cmd"), "--numworkers", "64", "--endpoint-url", ground.sink.url,
+            "--log", "error", "cp", f"{folder}/", "s3://bucket/",
         ],
         {"AWS_REGION": "us-east-1"},
     )  # fmt: skip
@@ -200,9 +189,9 @@ def s5cmd(ground: Ground, tasks: int) -> Figures:
 def _copy(
     ground: Ground, tasks: int, command: Callable[[Path], list[str | Path]], env: dict[str, str]
 ) -> Figures:
-    puts = tasks * ground.workload.puts_per_task
     return run_copy(
-        command(many(ground.finished(), puts)),
+        command(many(ground.finished(), tasks * ground.workload.puts_per_task)),
+        tasks=tasks,
         env=_KEYS | env,
         folder=ground.home(),
         sink=ground.sink,

@@ -106,7 +106,7 @@ def _moment(boss: RunningBoss, program: Program) -> Moment:
 
 
 def run_loop(
-    command: list[str | Path], *, env: dict[str, str], folder: Path, sink: Running, delay_s: float
+    command: list[str | Path], *, env: dict[str, str], folder: Path, sink: Running, delay_s: float, puts: int
 ) -> Figures:
     """A program that PUTs (or only computes) and prints {"tasks", "wall_s", "cpu_s"} in its last line."""
     sink.begin_anew(delay_s)
@@ -114,17 +114,17 @@ def run_loop(
     with running(command, env=env, folder=folder) as program:
         program.wait(LIMIT_S)
         told = json.loads(program.log.read_text().splitlines()[-1])
-    puts = sink.begin_anew(0.0)
+    arrived = sink.begin_anew(0.0)  # those of the warm-up too, of the same sizes
     return Figures(
         **told,
-        puts=puts.count,
-        wire_bytes=puts.size_bytes,
+        puts=puts,
+        wire_bytes=arrived.size_bytes / max(1, arrived.count) * puts,
         sink_busy=(cpu_seconds(sink.pid) - sink_cpu) / told["wall_s"],
     )
 
 
 def run_copy(
-    command: list[str | Path], *, env: dict[str, str], folder: Path, sink: Running, delay_s: float
+    command: list[str | Path], *, env: dict[str, str], folder: Path, tasks: int, sink: Running, delay_s: float
 ) -> Figures:
     """A program that copies a folder, from its first PUT to its last; CPU seconds with start and end."""
     sink.begin_anew(delay_s)
@@ -135,7 +135,7 @@ def run_copy(
     if not puts.count:
         raise RunError(f"it put nothing: {program.said()}")
     return Figures(
-        tasks=puts.count,
+        tasks=tasks,
         wall_s=puts.last_s - puts.first_s,
         cpu_s=_children_cpu_s() - before,
         puts=puts.count,

@@ -55,7 +55,6 @@ RUNS: dict[str, dict[int, dict[str, int]]] = {
 LEFT_OUT = (
     "b, c: nothing PUTs finished bytes, for they cost what (a)'s cost; what is compared is the encoding",
     "b: the original has no plugin that cuts slices into tiles: it runs one as a lab would write it",
-    "d, e: the original's Zarr plugin opens s3:// and gs:// only: it runs one that opens a local array, "
-    "with zarr 2.18 (.venv-parity)",
+    "d, e: the original's Zarr plugin opens s3:// and gs:// only: it runs one that opens a local array",
     "e: s5cmd, rclone and obstore: labels compress so well that few bytes are left to PUT",
 )
