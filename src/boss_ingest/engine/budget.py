@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+_EARLY = 512
+"""The most tasks that have given back their room and not ended: each still takes some kilobytes."""
+
 
 class Room:
     """A bound on tasks in work, by their bytes and by their number; first come, first served.
@@ -18,6 +21,7 @@ class Room:
         self._tasks = tasks
         self._used_bytes = 0
         self._used_tasks = 0
+        self.early = 0
         self._waiting: deque[tuple[int, int, asyncio.Future[None]]] = deque()
 
     @property
@@ -71,3 +75,36 @@ class Room:
                     return
                 turn.set_result(None)
             self._waiting.popleft()
+
+
+class Place:
+    """The room of one task that was let in: given back early when the task only waits for its last answers.
+
+    It is early as long as few tasks are: when answers stay away, the others keep their room to the end.
+    """
+
+    def __init__(self, room: Room, cost_bytes: int) -> None:
+        self._room = room
+        self._cost_bytes = cost_bytes
+        self._held = True
+
+    def leave_early(self) -> None:
+        """The task holds nothing of its source any more; it may be said twice."""
+        if self._held and self._room.early < _EARLY:
+            self._held = False
+            self._room.early += 1
+            self._room.leave(self._cost_bytes)
+
+    async def take_again(self) -> None:
+        """Wait for room, if it was given back, before the source is read once more."""
+        if not self._held:
+            await self._room.enter(self._cost_bytes)
+            self._held = True
+            self._room.early -= 1
+
+    def leave(self) -> None:
+        """The task has ended."""
+        if self._held:
+            self._room.leave(self._cost_bytes)
+        else:
+            self._room.early -= 1

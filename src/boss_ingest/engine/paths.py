@@ -7,7 +7,7 @@ message was accepted. Acknowledging is left to the pipeline, so nothing here can
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -37,11 +37,18 @@ class JobFacts:
     resolution: int = 0
 
 
+def _not_heard() -> None:
+    pass
+
+
 class TaskPath(Protocol):
     """How one kind of task is done."""
 
-    async def store(self, lease: Lease) -> None:
-        """Do all that the message asks for. Raises TaskError or ServiceError, and may be called again."""
+    async def store(self, lease: Lease, *, put: Callable[[], None] = _not_heard) -> None:
+        """Do all that the message asks for. Raises TaskError or ServiceError, and may be called again.
+
+        `put` is called when nothing of the source is held in memory any more, if there is more to do then.
+        """
 
 
 class TilePath:
@@ -73,7 +80,7 @@ class TilePath:
         job = compact({"ingest_job": facts.job_id, "parameters": facts.parameters, **sizes})
         self._end_of_message = "," + job.removeprefix("{")  # the same for all tiles, and most of it
 
-    async def store(self, lease: Lease) -> None:
+    async def store(self, lease: Lease, *, put: Callable[[], None] = _not_heard) -> None:
         """Do all that the message asks for. Raises TaskError or ServiceError, and may be called again."""
         facts = self._facts
         task = parse_tile_task(
@@ -89,19 +96,22 @@ class TilePath:
         message = keys.removesuffix("}") + self._end_of_message
         metadata = tile_metadata(lease, message, self._short_form)
         await self._store.put(task.key, tile.image.body, metadata=metadata, until_s=lease.deadline_s)
+        made_up, converted, passed_through = tile.made_up, tile.image.converted, tile.image.passed_through
+        del tile
+        put()
         await self._retry(
             "SQS SendMessage",
             lambda: self._index.send(message),
             what=f"index {task.key}",
             until_s=lease.deadline_s,
         )
-        if tile.made_up:
+        if made_up:
             self._tally.substituted += 1
-            self._observe(Substituted(task.key, tile.made_up, lease.message_id))
-        if tile.image.converted:
+            self._observe(Substituted(task.key, made_up, lease.message_id))
+        if converted:
             self._observe(Converted(task.key, lease.message_id))
-        self._tally.passed_through += tile.image.passed_through
-        self._tally.converted += tile.image.converted
+        self._tally.passed_through += passed_through
+        self._tally.converted += converted
 
 
 class ChunkPath:
@@ -127,7 +137,7 @@ class ChunkPath:
         self._include_outside = include_outside
         self._short_form = compact({"ingest_job": facts.job_id})
 
-    async def store(self, lease: Lease) -> None:
+    async def store(self, lease: Lease, *, put: Callable[[], None] = _not_heard) -> None:  # noqa: ARG002 - nothing is left to do
         """Do all that the message asks for. Raises TaskError or ServiceError, and may be called again.
 
         A cuboid that cannot be stored does not hold up its neighbours; its error is raised when all

@@ -14,7 +14,7 @@ from typing import Any
 
 from boss_ingest.aws.queue import Lease, UploadQueue
 from boss_ingest.engine import events
-from boss_ingest.engine.budget import Room
+from boss_ingest.engine.budget import Place, Room
 from boss_ingest.engine.expiry import Forecast
 from boss_ingest.engine.ledger import Ledger
 from boss_ingest.engine.options import Options
@@ -80,7 +80,7 @@ class Pipeline:
         self._wanted = wanted or Wanted()
         self._forecast = forecast or Forecast(None, tally, observe)
         self._siblings = siblings or Siblings()
-        self._batch = min(_BATCH, max(1, room.capacity(cost_bytes) // 8))
+        self._batch = min(_BATCH, max(1, room.capacity(cost_bytes) // _LEASERS))
         self._plenty = asyncio.Event()
         self._hopeless = asyncio.Event()
         self._others_hold = False
@@ -205,24 +205,27 @@ class Pipeline:
             await asyncio.sleep(_GAUGE_S * self._siblings.processes)
 
     async def _settle(self, lease: Lease) -> None:
+        place = Place(self._room, self._cost_bytes)
         try:
             if self._ledger.is_done(lease.message_id):
                 self._tally.redelivered += 1
-            elif not await self._store(lease):
+            elif not await self._store(lease, place):
                 return
+            place.leave_early()
             await self._acknowledge(self._newest.get(lease.message_id, lease))
         finally:
             del self._in_work[lease.message_id]
             self._newest.pop(lease.message_id, None)
             self._tally.in_work = len(self._in_work)
-            self._room.leave(self._cost_bytes)
+            place.leave()
 
-    async def _store(self, lease: Lease) -> bool:
+    async def _store(self, lease: Lease, place: Place) -> bool:
         """Try until everything the message asks for is stored; False when it is set aside or let go."""
         loop = asyncio.get_running_loop()
         while True:
             try:
-                await self._path.store(lease)
+                await place.take_again()
+                await self._path.store(lease, put=place.leave_early)
             except IngestError as error:
                 if error.disposition is Disposition.STOP:
                     raise

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from boss_ingest.engine.budget import Room
+from boss_ingest.engine import budget
+from boss_ingest.engine.budget import Place, Room
 
 
 async def started(coroutine) -> asyncio.Task[None]:
@@ -97,3 +98,46 @@ async def test_many_that_are_cancelled_together_harm_neither_each_other_nor_the_
     assert (room.used_bytes, room.tasks_in_work) == (0, 0)
     async with asyncio.timeout(1):
         await room.enter(100)
+
+
+async def test_room_given_back_early_is_given_back_once_and_taken_again() -> None:
+    room = Room(memory_bytes=100, tasks=1)
+    await room.enter(60)
+    place = Place(room, 60)
+    place.leave_early()
+    place.leave_early()
+    assert (room.tasks_in_work, room.used_bytes, room.early) == (0, 0, 1)
+    await room.enter(60)
+    again = await started(place.take_again())
+    assert not again.done()
+    room.leave(60)
+    await again
+    assert (room.tasks_in_work, room.early) == (1, 0)
+    place.leave()
+    assert (room.tasks_in_work, room.early) == (0, 0)
+
+
+async def test_a_wait_to_take_room_again_may_be_cancelled() -> None:
+    room = Room(memory_bytes=100, tasks=1)
+    await room.enter(60)
+    place = Place(room, 60)
+    place.leave_early()
+    await room.enter(60)
+    again = await started(place.take_again())
+    again.cancel()
+    await asyncio.wait([again])
+    place.leave()
+    assert (room.tasks_in_work, room.early) == (1, 0)
+
+
+async def test_when_many_have_left_early_the_others_keep_their_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "_EARLY", 2)
+    room = Room(memory_bytes=100, tasks=10)
+    await room.enter(10, tasks=3)
+    places = [Place(room, 10) for _ in range(3)]
+    for place in places:
+        place.leave_early()
+    assert (room.tasks_in_work, room.early) == (1, 2)
+    for place in places:
+        place.leave()
+    assert (room.tasks_in_work, room.early) == (0, 0)

@@ -332,3 +332,40 @@ async def test_what_is_set_aside_keeps_no_voxels_in_memory() -> None:
     assert rig.set_aside == ALL
     assert len(voxels) == len(ALL)
     assert [each() for each in voxels] == [None] * len(ALL)
+
+
+@pytest.mark.parametrize("step", ["index", "ack"])
+def test_a_task_that_waits_for_its_last_answers_takes_no_room_from_others(step: Step) -> None:
+    @in_warped_time
+    async def check() -> None:
+        rig = TileRig(3, tasks=1)
+        answers = asyncio.Event()
+
+        async def hook(at: Step, _z: int | None) -> None:
+            if at == step:
+                if rig.stored == {0, 1, 2}:
+                    answers.set()
+                await answers.wait()
+
+        rig.trouble.hook = hook
+        assert await rig.run() is End.DRAINED
+        assert rig.stored == rig.indexed == rig.deleted == {0, 1, 2}
+        assert (rig.room.tasks_in_work, rig.room.early) == (0, 0)
+
+    check()
+
+
+@in_warped_time
+async def test_a_tile_that_is_read_again_has_room_for_it() -> None:
+    rig = TileRig(4, tasks=1)
+    rig.trouble.add("index", lambda: SourceError("as if"), times=4)
+    in_room = []
+
+    async def hook(at: Step, _z: int | None) -> None:
+        if at in {"read", "put"}:
+            in_room.append(rig.room.tasks_in_work)
+
+    rig.trouble.hook = hook
+    assert await rig.run() is End.DRAINED
+    assert set(in_room) == {1}
+    assert rig.room.early == 0
