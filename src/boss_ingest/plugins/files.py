@@ -56,6 +56,17 @@ def changed(name: str) -> ChangedSourceError:
     )
 
 
+@contextmanager
+def was_there() -> Iterator[None]:
+    """Around reading a file that was there when the job began: where it is gone, nothing may be made up."""
+    try:
+        yield
+    except MissingSourceError as error:
+        raise SourceError(
+            error.what, hint="it was there when the job began: is its disk still mounted?"
+        ) from error
+
+
 class Folder:
     """`root_dir`, and whether files outside it may be read (`"allow_outside_root": true`).
 
@@ -92,10 +103,25 @@ class Folder:
                 return await read_in_thread(self._read, path, most_bytes)
 
     async def check_in_time(self, path: str) -> None:
-        """As `check`, in a thread. Raises SourceError, also when it takes too long."""
+        """As `check`, in a thread, and that the root is there.
+
+        Raises SourceError, also when it takes too long.
+        """
         with _too_slow(path):
             async with asyncio.timeout(READ_TIMEOUT_S):
-                await read_in_thread(self.check, path)
+                await read_in_thread(self._check_all, path)
+
+    def _check_all(self, path: str) -> None:
+        self._check_root(path)
+        self.check(path)
+
+    def _check_root(self, path: str) -> None:
+        """Without its root, as when a disk is no longer mounted, no file is merely missing."""
+        if self.root_dir and not Path(self.root_dir).is_dir():
+            raise SourceError(
+                f"{path} cannot be read: there is no folder {self.root_dir}",
+                hint="is its disk mounted? else correct root_dir under client.path_processor.params",
+            )
 
     def _read(self, path: str, most_bytes: int) -> bytes:
         try:
@@ -106,6 +132,7 @@ class Folder:
                 body = b"" if size_bytes > most_bytes else file.read(most_bytes + 1)
                 version.check(file.fileno(), name=path)
         except OSError as error:
+            self._check_root(path)
             raise unreadable(path, error) from error
         if max(size_bytes, len(body)) > most_bytes:
             raise SourceError(

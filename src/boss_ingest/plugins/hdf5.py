@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 from boss_ingest.errors import SourceError
 from boss_ingest.plugins import hdf5_names, hdf5_params, hdf5_tiles
 from boss_ingest.plugins.catalogue import Layout
-from boss_ingest.plugins.files import Folder
+from boss_ingest.plugins.files import Folder, was_there
 from boss_ingest.plugins.hdf5_blocks import Blocks
 from boss_ingest.plugins.hdf5_files import Files, Place, Stored
 from boss_ingest.plugins.hdf5_reader import Hdf5TileReader, most_block_bytes, objects_of
@@ -211,10 +211,11 @@ class Hdf5VolumeReader(ChunkReader):
     async def read(self, box: Box) -> NDArray[Any]:
         """The voxels (zyx). Raises SourceError, also when the box leaves the volume."""
         assert self._blocks is not None
-        stored = await self._look()
-        selection = self._volume.selection(box, stored)
-        order = memory_order(self._volume.axes, "zyx")
-        values = await self._blocks.read(stored, selection, order=order, fixed=self._volume.fixed)
+        with was_there():
+            stored = await self._look()
+            selection = self._volume.selection(box, stored)
+            order = memory_order(self._volume.axes, "zyx")
+            values = await self._blocks.read(stored, selection, order=order, fixed=self._volume.fixed)
         return in_order(values, self._volume.axes, "zyx")
 
     async def describe(self) -> SourceInfo:

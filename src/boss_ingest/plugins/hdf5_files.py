@@ -229,7 +229,7 @@ class Files:
             candidates = [Path(place.path).parent / other, Path(other)]
             there = next((path for path in candidates if path.is_file()), None)
             if there is None:
-                raise MissingSourceError(
+                raise SourceError(  # not a missing one: there are the voxels of the others
                     f"{place} takes voxels from {other}, which is not there",
                     hint=f"put it beside {place.shown}",
                 )

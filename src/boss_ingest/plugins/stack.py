@@ -142,14 +142,20 @@ class _ChunksOfAPattern(StackChunkReader):
 
 
 def _read(found: NDArray[Any] | MadeUp) -> NDArray[Any]:
-    assert not isinstance(found, MadeUp), "see _setup"
+    """What is missing as a whole the engine makes up; of a part that is, a classic processor cannot tell."""
+    if isinstance(found, MadeUp):
+        raise SourceError(
+            found.why,
+            hint="bring the rest; zeros in their place there can be only where the job file names "
+            "ZindexStackPathProcessor and the processor of boss-ingest themselves",
+        )
     return found
 
 
 def _setup(parameters: Mapping[str, Any]) -> Setup:
-    """What is missing is an error here: a classic processor cannot tell of zeros, the engine makes them."""
-    not_ours = {"ingest_job", "missing", "fail_gracefully"}
-    params = {key: value for key, value in parameters.items() if key not in not_ours}
+    params = {key: value for key, value in parameters.items() if key not in {"ingest_job", "fail_gracefully"}}
+    if parameters.get("fail_gracefully"):
+        params["missing"] = "zeros"
     return Setup({}, params, parameters["ingest_job"], Path(), cache_bytes=_CACHE_BYTES)
 
 

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from boss_ingest.errors import ConfigError, IngestError, MissingSourceError, Problem, SourceError
 from boss_ingest.plugins.catalogue import Layout
-from boss_ingest.plugins.files import READ_TIMEOUT_S, ChangedSourceError
+from boss_ingest.plugins.files import READ_TIMEOUT_S, ChangedSourceError, was_there
 from boss_ingest.plugins.params import ChunkParams, Params, TileParams
 from boss_ingest.plugins.read_threads import read_in_thread
 from boss_ingest.plugins.reader import Box, ChunkReader, Setup, SourceInfo, TileIndex, TileReader
@@ -125,7 +125,8 @@ class TiffTileReader(TileReader):
             raise SourceError(f"{index} is no tile of this job: {error}") from error
         plane = self._volume.plane(index.z, None if self._t_is_chosen else index.t)
         try:
-            return await self._source.planes.window(plane, *self._grid.inside(index.x, index.y))
+            with was_there():
+                return await self._source.planes.window(plane, *self._grid.inside(index.x, index.y))
         except ChangedSourceError:
             self._volume = await self._source.again(self._volume, by_job="T")
             raise
@@ -159,7 +160,10 @@ class TiffVolumeReader(ChunkReader):
         self._volume = await self._source.volume()
 
     async def read(self, box: Box) -> NDArray[Any]:
-        """The voxels (zyx). Raises SourceError, also when the box leaves the volume."""
+        """The voxels (zyx). Raises SourceError, also when the box leaves the volume.
+
+        A MissingSourceError when the file has none of its slices: the others must not be lost.
+        """
         import numpy as np
 
         assert self._source is not None
@@ -173,6 +177,7 @@ class TiffVolumeReader(ChunkReader):
                 hint="correct ingest_job.extent",
             )
         depths, rows, columns = (range(low, high) for low, high, _ in spans)
+        self._check_pages(depths)
         into = np.empty(box.shape_zyx, self._volume.dtype)
         try:
             async with asyncio.TaskGroup() as reading:
@@ -192,7 +197,23 @@ class TiffVolumeReader(ChunkReader):
         self, planes: Planes, depths: range, rows: range, columns: range, into: NDArray[Any]
     ) -> None:
         for at, z in enumerate(depths):
-            await planes.window(self._volume.plane(z), rows, columns, into=into[at])
+            with was_there():
+                await planes.window(self._volume.plane(z), rows, columns, into=into[at])
+
+    def _check_pages(self, depths: range) -> None:
+        gone: list[MissingSourceError] = []
+        for z in depths:
+            try:
+                self._volume.plane(z)
+            except MissingSourceError as error:
+                gone.append(error)
+        if len(gone) == len(depths):
+            raise gone[0]
+        if gone:
+            raise SourceError(
+                f"{gone[0].what}; {len(gone)} of the {len(depths)} slices of this chunk are not there",
+                hint="save the file with all of its pages: a chunk can only be missing as a whole",
+            )
 
     async def describe(self) -> SourceInfo:
         """Type and shape, from the file's tables."""

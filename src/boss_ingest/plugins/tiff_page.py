@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from boss_ingest.errors import MissingSourceError, SourceError
+from boss_ingest.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -203,8 +203,7 @@ class Page:
         """The pixels (zyx) of a block, cut where the page ends. Decodes: CPU-bound, lets go of the GIL.
 
         They may be read-only. `empty` is what becomes of a segment that was never written: "fill" or "error".
-        Raises SourceError, also for one whose decoded size is above `most_bytes`; a MissingSourceError for an
-        empty one.
+        Raises SourceError, also for one whose decoded size is above `most_bytes`.
         """
         import numpy as np
 
@@ -252,7 +251,7 @@ class Page:
         if not offset or not count:
             if empty == "fill":
                 return None
-            raise MissingSourceError(
+            raise SourceError(  # not a missing one: what lies beside it must not be lost
                 f"{where} is empty: it was never written",
                 hint='if that is meant to be zeros, set `"empty_blocks": "fill"` in the params of the reader',
             )

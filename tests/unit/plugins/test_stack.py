@@ -140,6 +140,16 @@ async def test_a_missing_file_is_told_from_one_that_cannot_be_read(tmp_path):
     assert not isinstance(caught.value, MissingSourceError)
 
 
+@pytest.mark.parametrize("images", ["tiles", "slices"])
+async def test_without_its_root_folder_no_file_is_merely_missing(tmp_path, images):
+    """As when a disk is no longer mounted: zeros for what is missing would blacken the rest of the volume."""
+    stack = await reader(tmp_path / "gone", images=images, missing="zeros")
+    with pytest.raises(SourceError, match="there is no folder") as caught:
+        await stack.read(TileIndex(0, 0, 16, 0))
+    assert not isinstance(caught.value, MissingSourceError)
+    await stack.close()
+
+
 async def test_a_link_out_of_the_root_is_not_read(tmp_path):
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "16.png").symlink_to(tmp_path)

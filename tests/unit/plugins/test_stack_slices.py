@@ -302,6 +302,21 @@ async def test_a_chunk_that_is_missing_in_part_is_not_left_out(tmp_path, images)
     assert '"missing": "zeros"' in caught.value.hint
 
 
+@pytest.mark.parametrize("params", [{"missing": "zeros"}, {"missing": "skip"}, {"fail_gracefully": True}])
+def test_a_classic_chunk_that_is_missing_in_part_is_not_taken_for_missing(tmp_path, params):
+    """The engine would make zeros of all of it, or leave all of it out."""
+    path_params = write_slices(tmp_path, VOLUME)
+    (tmp_path / "s0006.png").unlink()
+    told = Setup(path_params, params, chunk_job(), Path())
+    with pytest.raises(SourceError, match=r"1 of 4 images are missing: .*s0006\.png") as caught:
+        check_classic_chunks(PAIR[0], PAIR[1].format("Chunk"), told, {(0, 0, 0): VOLUME[:4, :24, :32]})
+    assert not isinstance(caught.value, MissingSourceError)
+    for path in tmp_path.glob("s000[5-8].png"):
+        path.unlink()
+    with pytest.raises(MissingSourceError):
+        check_classic_chunks(PAIR[0], PAIR[1].format("Chunk"), told, {(0, 0, 0): VOLUME[:4, :24, :32]})
+
+
 async def test_a_slice_of_another_type_is_an_error_and_black_and_white_is_not(tmp_path):
     volume = (VOLUME >> 8).astype(np.uint8)
     path_params = write_slices(tmp_path, volume)

@@ -323,8 +323,9 @@ async def test_tiles_that_were_never_written_are_an_error_unless_they_may_be_zer
         counts = list(tiff.pages[4].databytecounts)
         counts[1] = 0
         tiff.pages[4].tags["TileByteCounts"].overwrite(counts)
-    with pytest.raises(MissingSourceError, match=r"tile 1 of .* is empty"):
-        await whole(file)
+    with pytest.raises(SourceError, match=r"tile 1 of .* is empty") as caught:
+        await whole(file, missing="zeros")
+    assert not isinstance(caught.value, MissingSourceError), "the tiles beside it would be lost"
     volume[4, :32, 32:64] = 0
     assert (await whole(file, empty_blocks="fill") == volume).all()
 
@@ -381,6 +382,9 @@ async def test_an_ome_tiff_of_several_files_is_read_from_all_of_them(tmp_path):
     assert (await reader.read(Box((0, 0, 0), (5, 70, 100))) == VOLUME[:5]).all()
     with pytest.raises(MissingSourceError, match="Z 5"):
         await reader.read(Box((5, 0, 0), (6, 70, 100)))
+    with pytest.raises(SourceError, match="Z 5; 4 of the 9 slices") as caught:
+        await reader.read(Box((0, 0, 0), SHAPE))
+    assert not isinstance(caught.value, MissingSourceError), "the five others would be lost"
     await reader.close()
 
 
