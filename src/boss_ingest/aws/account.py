@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Self
 
 from boss_ingest.aws.clock import Clock
 from boss_ingest.aws.endpoints import Endpoints
-from boss_ingest.aws.keys import Issue, Keyring, Keys
+from boss_ingest.aws.keys import Issue, KeyKeeper, Keyring, Keys
 from boss_ingest.aws.s3 import S3Bucket
 from boss_ingest.aws.signing import Signer
 from boss_ingest.aws.sqs import Sqs, SqsIndexQueue, SqsUploadQueue
 from boss_ingest.aws.transport import Transport, trust_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from boss_ingest.aws.bucket import Bucket
@@ -35,7 +35,8 @@ class Account:
     bucket at their next request, without a new connection. Leaving sends the acknowledgements and messages
     that wait. `concurrency` is the number of PUTs at once; `ca_bundle` a file of PEM certificates to trust
     in place of the usual. Raises UsageError for URLs that are none, for those that would carry the job's keys
-    over a network unencrypted unless `allow_http`, and for a bundle that is none.
+    over a network unencrypted unless `allow_http`, and for a bundle that is none. `keep` makes who keeps the
+    keys: of several processes of a host only one does.
     """
 
     def __init__(
@@ -49,12 +50,13 @@ class Account:
         ca_bundle: Path | None = None,
         allow_http: bool = False,
         env: Mapping[str, str] = os.environ,
+        keep: Callable[..., KeyKeeper] = Keyring,
     ) -> None:
         at = Endpoints.find(queue_url, env=env, region=region, allow_http=allow_http)
         trust = trust_of(ca_bundle)
         self._clock = Clock()
         signer = Signer(at.region, self._clock)
-        self._keyring = Keyring(issue, signer.use, renew_after_s=renew_after_s)
+        self._keyring = keep(issue, signer.use, renew_after_s=renew_after_s)
         self._to_sqs = Transport("sqs", at.sqs_url, signer, connections=_SQS_CONNECTIONS, trust=trust)
         self._to_s3 = Transport("s3", at.s3_url, signer, connections=concurrency, trust=trust)
         self._sqs = Sqs(self._to_sqs, self._clock)

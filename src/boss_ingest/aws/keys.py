@@ -14,7 +14,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from boss_ingest.aws.failures import CLOCK_CODES
 from boss_ingest.errors import GaveUpError, IngestError, TransientError
@@ -52,6 +52,19 @@ _TRIAL_S = 60.0
 
 _UNDER_WAY_S = 10.0
 """For so long after the old keys came back, a refusal is taken for one of the new: it was under way."""
+
+
+class KeyKeeper(Protocol):
+    """Keeps the keys in use, by installing them; made as a `Keyring` is."""
+
+    async def start(self) -> None:
+        """Get the first keys."""
+
+    async def renew(self, *, because: CredentialsError) -> None:
+        """Get other keys, if that can help."""
+
+    async def renew_ahead_of_time(self) -> None:
+        """Renew for ever."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("boss_ingest.progress")
 
-_GRAVE = (events.SetAside, events.WontFit, events.NotRecorded)
+_GRAVE = (events.SetAside, events.WontFit, events.NotRecorded, events.ProcessDied)
 
 PROGRESS = ("auto", "bar", "lines", "json", "none")
 

@@ -109,6 +109,10 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
         f"warning: the report {e.where} cannot be written: {e.why}\n"
         "  the work goes on; what is set aside stays in the queue all the same"
     ),
+    events.ProcessDied: lambda e: (
+        f"warning: upload process {e.number} died: {e.how}\n"
+        "  another takes its place; the tasks it had come back within three minutes"
+    ),
     events.Stopping: lambda e: f"finishing {count(e.in_flight, 'task')} in flight",
 }
 

@@ -57,7 +57,19 @@ verify_timeout_option = click.option(
 )
 
 _OPTIONS = [
-    click.option("--concurrency", type=click.IntRange(1, 1024), help="Most PUTs in flight  [default: 64]"),
+    click.option(
+        "--processes",
+        type=click.IntRange(1, 64),
+        default=1,
+        show_default=True,
+        help="Processes that upload side by side and share concurrency, memory and workers: for many small "
+        "tiles on a fast line, or readers whose own Python code is slow.",
+    ),
+    click.option(
+        "--concurrency",
+        type=click.IntRange(1, 1024),
+        help="Most PUTs in flight  [default: 64 for each process]",
+    ),
     click.option(
         "--memory",
         type=byte_size,
@@ -120,10 +132,12 @@ def work_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def take_options(given: dict[str, Any]) -> Options:
     """Take what became of them out of a command's keyword arguments; what was not given is the default."""
-    from boss_ingest.engine.options import Options
+    from boss_ingest.engine.options import PUTS, Options
 
+    processes, concurrency = given.pop("processes"), given.pop("concurrency")
     fields = {
-        "concurrency": given.pop("concurrency"),
+        "processes": processes,
+        "concurrency": concurrency or PUTS * processes,
         "memory_bytes": given.pop("memory"),
         "workers": given.pop("workers"),
         "attempts": given.pop("attempts"),

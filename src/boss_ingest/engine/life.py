@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from boss_ingest.aws.account import Account, Keys
+from boss_ingest.aws.account import Keys
 from boss_ingest.boss.client import BossClient
 from boss_ingest.boss.job_calls import QueueLostError
 from boss_ingest.boss.jobs import JobState, Joined
@@ -17,7 +17,8 @@ from boss_ingest.engine.joining import check_same_job, check_storable, join_when
 from boss_ingest.engine.patience import go_on_with, patient
 from boss_ingest.engine.pipeline import End
 from boss_ingest.engine.rounds import Rounds
-from boss_ingest.engine.upload import Work, open_pipeline, untold
+from boss_ingest.engine.upload import Work
+from boss_ingest.engine.uploader import Access, open_uploader
 from boss_ingest.errors import (
     ExitCode,
     IngestError,
@@ -31,7 +32,6 @@ from boss_ingest.errors import (
 _ENDS_WELL = {JobState.COMPLETE, JobState.COMPLETING, JobState.WAIT_ON_QUEUES}
 
 _SETTLING_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # between looks at a job whose queue has just gone
-_POOL_SLACK = 16  # connections beside the PUTs: receives, index messages, deletes
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +86,12 @@ async def _upload_and_finish(
 ) -> Outcome | None:
     """None when another join must tell how to go on."""
     job_id = joined.job.id
-    if joined.job.upload_queue is None:
-        raise untold(joined, "upload queue")
-    account = Account(
-        _issuer(boss, joined),
-        queue_url=joined.job.upload_queue,
-        concurrency=work.options.concurrency + _POOL_SLACK,
-        ca_bundle=ca_bundle,
-        allow_http=boss.allow_http,
-    )
-    async with account, open_pipeline(work, joined, account) as pipeline:
+    access = Access(ca_bundle, boss.allow_http)
+    async with open_uploader(work, joined, _issuer(boss, joined), access) as uploader:
         while True:
             work.observe(events.Uploading(job_id, joined.job.tile_count))
             try:
-                end = await pipeline.run()
+                end = await uploader.run()
             except (QueueGoneError, JobGoneError) as error:
                 return await _after_the_end(work, boss, job_id, error)
             if outcome := _not_to_be_completed(work, job_id, end):

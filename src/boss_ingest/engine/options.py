@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from boss_ingest.encode.codec import Codec
 
 GIB = 1 << 30
+PUTS = 64
+"""In flight, at most, from one process."""
 
 
 def _spare_memory_bytes() -> int:
@@ -35,7 +37,7 @@ class Options:
     (docs/protocol.md, "Completing").
     """
 
-    concurrency: int = 64  # most PUTs in flight
+    concurrency: int = PUTS  # most PUTs in flight
     memory_bytes: int = field(default_factory=_spare_memory_bytes)
     workers: int = field(default_factory=_cores)  # processes that decode, and run plugins
     attempts: int = 3  # tries before a task is set aside

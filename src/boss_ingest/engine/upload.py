@@ -23,6 +23,7 @@ from boss_ingest.engine.options import Options
 from boss_ingest.engine.paths import ChunkPath, JobFacts, TaskPath, TilePath
 from boss_ingest.engine.pipeline import Pipeline
 from boss_ingest.engine.retry import Retrier
+from boss_ingest.engine.siblings import Siblings
 from boss_ingest.engine.stop import Stop
 from boss_ingest.engine.store import Store
 from boss_ingest.engine.tally import Tally
@@ -49,7 +50,9 @@ class Work:
 
 
 @asynccontextmanager
-async def open_pipeline(work: Work, joined: Joined, account: Account) -> AsyncIterator[Pipeline]:
+async def open_pipeline(
+    work: Work, joined: Joined, account: Account, siblings: Siblings | None = None
+) -> AsyncIterator[Pipeline]:
     """Everything the upload needs, opened; closed again when the block ends, whatever happened."""
     options, tally = work.options, work.tally
 
@@ -83,6 +86,7 @@ async def open_pipeline(work: Work, joined: Joined, account: Account) -> AsyncIt
             stop=work.stop,
             wanted=work.wanted,
             forecast=Forecast(work.expires, tally, work.observe),
+            siblings=siblings,
         )
 
 

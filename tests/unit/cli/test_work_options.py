@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from boss_ingest.cli.work_options import byte_size, take_options, work_options
 from boss_ingest.encode.codec import FOR_IMAGES, FOR_LABELS, Codec
-from boss_ingest.engine.options import Options
+from boss_ingest.engine.options import PUTS, Options
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,7 @@ def test_every_option_reaches_the_engine() -> None:
     options = parse(
         *("--concurrency", "7", "--memory", "1G", "-p", "2", "--attempts", "5", "--read-timeout", "9"),
         *("--codec", "zstd:3:bit", "--include-outside", "--manual-complete", "--verify-timeout", "60"),
+        *("--processes", "3"),
     )
     assert options == Options(
         concurrency=7,
@@ -68,7 +69,25 @@ def test_every_option_reaches_the_engine() -> None:
         include_outside=True,
         manual_complete=True,
         verify_timeout_s=60.0,
+        processes=3,
     )
+
+
+def test_each_process_may_have_as_many_puts_in_flight_as_one_unless_it_is_said() -> None:
+    assert parse("--processes", "3").concurrency == 3 * PUTS
+    assert parse("--processes", "3", "--concurrency", "8").concurrency == 8
+
+
+@pytest.mark.parametrize("processes", ["0", "-1", "65", "two"])
+def test_so_many_processes_are_a_usage_error(processes: str) -> None:
+    @click.command()
+    @work_options
+    def command(**given: object) -> None:
+        """Nothing."""
+
+    result = CliRunner().invoke(command, ["--processes", processes])
+    assert result.exit_code == 2
+    assert "--processes" in result.output
 
 
 def test_the_defaults_that_help_shows_are_the_defaults() -> None:
@@ -79,7 +98,7 @@ def test_the_defaults_that_help_shows_are_the_defaults() -> None:
 
     shown = " ".join(CliRunner().invoke(command, ["--help"]).output.split())
     options = Options()
-    for default in (options.concurrency, options.attempts, int(options.read_timeout_s)):
+    for default in (f"{PUTS} for each process", options.attempts, int(options.read_timeout_s)):
         assert f"[default: {default}]" in shown
     assert f"[default: {options.verify_timeout_s:.0f}, six hours]" in shown
     for codec in (FOR_IMAGES, FOR_LABELS):

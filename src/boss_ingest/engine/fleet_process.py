@@ -1,0 +1,107 @@
+"""The parent's end of one of several uploading processes: start it, talk to it, end it."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import logging
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import Self
+
+from boss_ingest.engine import fleet_wire as wire
+
+log = logging.getLogger(__name__)
+
+_BOOT = "import sys; sys.path[:] = {path!r}; from boss_ingest.engine.fleet_member import main; main()"
+_REAP_S = 10.0
+
+
+class MemberProcess:
+    """A fresh interpreter in a session of its own, so that Ctrl-C on a terminal does not reach it."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._last_lines: collections.deque[str] = collections.deque(maxlen=16)
+        self._logging = asyncio.create_task(self._log_lines())
+
+    @classmethod
+    async def start(cls) -> Self:
+        """Start one. Raises OSError."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-c",
+            _BOOT.format(path=sys.path),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        return cls(process)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def tell(self, message: wire.ToChild) -> None:
+        """Say something; one that is gone hears nothing."""
+        pipe = self._process.stdin
+        assert pipe is not None
+        if self._process.returncode is None and not pipe.is_closing():
+            pipe.write(wire.pack(message))
+
+    async def hear(self) -> wire.FromChild:
+        """What it says next. Raises EOFError when it says nothing any more."""
+        assert self._process.stdout is not None
+        return await wire.hear(self._process.stdout)
+
+    def kill(self) -> None:
+        """End it without waiting; the worker processes it has end with it."""
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                if sys.platform == "win32":
+                    self._process.kill()
+                else:
+                    os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def gone(self) -> str:
+        """Wait for the end of one that says nothing any more, and tell how it ended."""
+        code = None
+        try:
+            async with asyncio.timeout(_REAP_S):
+                code = await self._process.wait()
+                await self._logging
+        except TimeoutError:
+            self.kill()
+        finally:
+            self.kill()
+            self._logging.cancel()
+        return _how(code) + "".join(f"\n    {line}" for line in self._last_lines)
+
+    async def _log_lines(self) -> None:
+        assert self._process.stderr is not None
+        while True:
+            try:
+                raw = await self._process.stderr.readline()
+            except ValueError:  # a line without end
+                continue
+            if not raw:
+                return
+            line = raw.decode(errors="backslashreplace").rstrip()
+            self._last_lines.append(line)
+            log.info("process %d: %s", self.pid, line)
+
+
+def _how(code: int | None) -> str:
+    if code is None:
+        return "it hung"
+    if code >= 0:
+        return f"exit code {code}"
+    how = f"signal {-code} ({signal.Signals(-code).name})"
+    if code == -9:
+        how += "; if the system ran out of memory, use fewer --processes or less --memory"
+    return how
