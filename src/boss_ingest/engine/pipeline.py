@@ -33,7 +33,7 @@ _BATCH = 10  # the most SQS hands out at once
 _LEASERS = 6  # long polls at one time while the queue is full
 _FIRST_LOOK_S = 1.0  # long poll of the first looks at a queue that seems empty …
 _LATER_LOOK_S = 10.0  # … and while waiting for what other clients hold
-_LOOKS = 2  # empty looks in a row before we believe it
+_LOOKS = 2  # looks in a row that show the same before we believe it: SQS's counts may be behind
 _RELEASES = 6  # leases that one task may outlast before it is set aside
 _GAUGE_S = 5.0  # how often the queue is asked how much is left, by this client
 
@@ -110,13 +110,15 @@ class Pipeline:
         return End.STOPPED if self._stop.draining.is_set() else End.HOPELESS
 
     async def _lease_until_drained(self, group: asyncio.TaskGroup) -> End:
-        looks = 0
+        looks = searched = 0
         if self._wanted.alone:
             await self._ask_depth()
         while looks < _LOOKS:
             started = await self._lease_once(group)
             looks = 0 if started or not await self._nothing_left() else looks + 1
-            if not self._in_work and not self._is_drained() and self._wanted.is_over(_now_s()):
+            over = not self._in_work and not self._is_drained() and self._wanted.is_over(_now_s())
+            searched = searched + 1 if over else 0
+            if searched == _LOOKS:
                 return End.SEARCHED
         self._wanted.alone = False  # whatever the Boss may put back from now on is for everybody
         return End.DRAINED
@@ -173,7 +175,9 @@ class Pipeline:
         if lease.message_id in self._tally.set_aside:
             self._tally.set_aside.hidden_until(lease.deadline_s)
             return False
-        return not self._wanted.alone or self._wanted.takes(key_of(lease), _now_s())
+        if not self._wanted.alone or self._ledger.is_done(lease.message_id):
+            return True
+        return self._wanted.takes(key_of(lease), _now_s())
 
     def _is_drained(self) -> bool:
         """Whether the queue held nothing but what was set aside here when it was last asked."""

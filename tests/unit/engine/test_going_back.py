@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+from boss_ingest.aws.queue import Depth
 from boss_ingest.boss.keys import TileKey
 from boss_ingest.engine import events
 from boss_ingest.engine.pipeline import End, Pipeline
 from boss_ingest.engine.wanted import LOOK_S, Wanted
-from boss_ingest.errors import QueueGoneError, RefusedError, SourceError
+from boss_ingest.errors import QueueGoneError, RefusedError, SourceError, TransientError
 from tests.doubles.upload_rig import IDS, TileRig
 from tests.doubles.warped_time import in_warped_time
 
@@ -152,3 +153,42 @@ async def test_a_queue_that_goes_while_it_is_looked_at_ends_the_run() -> None:
     except QueueGoneError:
         return
     raise AssertionError("it went on")
+
+
+@in_warped_time
+async def test_what_is_done_and_comes_again_is_deleted_though_it_is_no_longer_looked_for() -> None:
+    rig = TileRig(20)
+    await rig.fill()
+    gone_s = 50.0
+    rig.trouble.add("ack", lambda: TransientError("reset"), z=3, times=None, when=lambda: now_s() < gone_s)
+
+    async def slow(step: str, z: int | None) -> None:
+        if (step, z) == ("read", 5):
+            await asyncio.sleep(2 * gone_s)
+
+    gone_s += now_s()
+    rig.trouble.hook = slow
+    pipeline, wanted = going_back(rig, {3, 5})
+    assert await pipeline.run() is End.SEARCHED
+    assert wanted.mended == 2
+    assert rig.deleted == {3, 5}
+    assert rig.trouble.count("put", 3) == 1
+
+
+@in_warped_time
+async def test_counts_that_are_behind_do_not_make_others_of_the_last_task() -> None:
+    """SQS tells for some seconds after the last message is deleted that it is still there."""
+    rig = TileRig(1)
+    await rig.fill()
+    depth, emptied_s = rig.upload.depth, float("inf")
+
+    async def behind() -> Depth:
+        nonlocal emptied_s
+        true = await depth()
+        if not true.total:
+            emptied_s = min(emptied_s, now_s())
+        return true if now_s() - emptied_s > 5.0 or true.total else Depth(visible=0, in_flight=1, delayed=0)
+
+    rig.upload.depth = behind  # type: ignore[method-assign]
+    pipeline, _ = going_back(rig, {0})
+    assert await pipeline.run() is End.DRAINED
