@@ -25,8 +25,8 @@ RUNS: dict[str, dict[int, dict[str, int]]] = {
         40: {"ours": 256, "original -p 1": 32},
     },
     "c": {
-        0: {"ours": 128, "original -p 1": 24, "original -p 2": 32},
-        40: {"ours": 128, "original -p 1": 24},
+        0: {"ours": 1500, "original -p 1": 24, "original -p 2": 32},
+        40: {"ours": 1500, "original -p 1": 24},
     },
     "d": {
         0: {
