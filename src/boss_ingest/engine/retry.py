@@ -73,8 +73,7 @@ class Retrier:
                 if isinstance(error, CredentialsError):
                     await self._renew(error)
                 retry_after_s = error.retry_after_s
-                wait_s = pause_s(attempt, at_least_s=retry_after_s)
-                self._check_patience(service, error, wait_s=wait_s)
+                wait_s = min(pause_s(attempt, at_least_s=retry_after_s), self._patience_s(service, error))
                 if loop.time() + wait_s > until_s:
                     raise
                 self._tally.retries += 1
@@ -101,10 +100,13 @@ class Retrier:
                 await waiting.wait()
                 await asyncio.sleep(random.uniform(0.0, _SPREAD_S))  # noqa: S311 - jitter, not a secret
 
-    def _check_patience(self, service: str, error: ServiceError, *, wait_s: float) -> None:
-        silent_s = asyncio.get_running_loop().time() - self._failing_since_s.get(service, float("inf"))
-        if silent_s + wait_s > self._give_up_s:
+    def _patience_s(self, service: str, error: ServiceError) -> float:
+        """How much longer a silent service is waited for. Raises GaveUpError when that is no longer."""
+        now_s = asyncio.get_running_loop().time()
+        silent_s = now_s - self._failing_since_s.get(service, now_s)
+        if silent_s >= self._give_up_s:
             raise GaveUpError(
                 f"{service} has accepted nothing for {silent_s:.0f} s; its last answer was: {error.what}",
                 hint=error.hint or "nothing is lost: go on later with `boss-ingest join`",
             ) from error
+        return self._give_up_s - silent_s

@@ -191,3 +191,26 @@ async def test_who_was_told_when_to_come_back_comes_back_then_though_others_are_
 
     waited_s, _ = await asyncio.gather(told(), served())
     assert waited_s == pytest.approx(60.0)
+
+
+@in_warped_time
+async def test_one_answer_that_asks_to_wait_for_ever_ends_its_task_and_not_the_run() -> None:
+    """Somebody's maintenance page, while all other PUTs go on."""
+    with pytest.raises(ThrottledError):
+        await retrier(give_up_s=899.0)(
+            "S3",
+            Scripted(ThrottledError("maintenance", retry_after_s=900.0)),
+            what="PUT k",
+            until_s=now_s() + 170.0,
+        )
+
+
+@in_warped_time
+async def test_who_asks_to_wait_longer_than_patience_lasts_is_asked_once_more_before_giving_up() -> None:
+    request = Scripted(ThrottledError("busy", retry_after_s=900.0))
+    began_s = now_s()
+    assert await retrier(give_up_s=600.0)("SQS ReceiveMessage", request, what="receive") == "done"
+    assert now_s() - began_s == pytest.approx(600.0)
+    silent = Scripted(*[ThrottledError("busy", retry_after_s=900.0)] * 9)
+    with pytest.raises(GaveUpError, match="nothing for 600 s"):
+        await retrier(give_up_s=600.0)("SQS ReceiveMessage", silent, what="receive")
