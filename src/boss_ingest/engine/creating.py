@@ -14,9 +14,9 @@ from boss_ingest.boss.resources import Channel, Collection, CoordinateFrame, Exp
 from boss_ingest.config.datatypes import ITEMSIZE_BYTES
 from boss_ingest.config.job_file import JobFile
 from boss_ingest.config.server_form import server_form
+from boss_ingest.engine.harm import others_code
 from boss_ingest.engine.job_record import JobRecord, remember
 from boss_ingest.engine.open_source import open_reader
-from boss_ingest.engine.sources import others_code
 from boss_ingest.engine.stop import Stop
 from boss_ingest.errors import IngestError, StopRequestedError
 from boss_ingest.plugins.loading import LoadedSource

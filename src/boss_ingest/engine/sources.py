@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,9 +17,9 @@ from boss_ingest.encode.cuboid import CheckedChunk, ChunkSpec, check_chunk, comp
 from boss_ingest.encode.pool import WorkerPool
 from boss_ingest.encode.tile_image import TileImage, TileSpec, fit, inspect, is_quick
 from boss_ingest.engine import worker
+from boss_ingest.engine.harm import harming_only, others_code
 from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
-from boss_ingest.errors import IngestError, PluginError, SourceError, of_source
-from boss_ingest.plugins.blame import last_line
+from boss_ingest.errors import PluginError, of_source
 from boss_ingest.plugins.reader import Box, ChunkReader, MadeUp, TileIndex, TileReader
 
 _ZYX = tuple[int, int, int]
@@ -133,9 +132,9 @@ class ReaderTiles:
             found = await self._reader.read(index)
         source, made_up = (found.voxels, found.why) if isinstance(found, MadeUp) else (found, "")
         _check_kind(source, bytes, np.ndarray, name=name, due="the bytes of an image, or an array (y, x)")
-        with _memory_for(name):
+        with harming_only(name):
             if isinstance(source, bytes) and await asyncio.to_thread(inspect, source, spec, name=name):
-                return ReadTile(TileImage(source, passed_through=True))
+                return ReadTile(TileImage(source, passed_through=True), made_up)
             if is_quick(source, spec):
                 return ReadTile(await asyncio.to_thread(fit, source, spec, name=name), made_up)
             return ReadTile(await self._pool.call(worker.fit_tile, source, spec, name), made_up)
@@ -153,7 +152,7 @@ class PluginTiles:
     async def read(self, task: TileTask) -> ReadTile:
         """The tile of this task, as the Boss accepts it."""
         index = _tile_index(task)
-        with _memory_for(f"tile {index}"):
+        with harming_only(f"tile {index}"):
             return ReadTile(await self._pool.call(worker.read_tile, index, self._form.spec(task)))
 
 
@@ -180,7 +179,7 @@ class ArrayChunk:
     async def body(self, cuboid: Cuboid) -> bytes:
         """The blosc buffer of one cuboid."""
         loop = asyncio.get_running_loop()
-        with _memory_for(f"cuboid {cuboid.key}"):
+        with harming_only(f"cuboid {cuboid.key}"):
             return await loop.run_in_executor(self._threads, self._compress, cuboid)
 
     def _compress(self, cuboid: Cuboid) -> bytes:
@@ -239,7 +238,7 @@ class ReaderChunks:
             found = await self._reader.read(box)
         array, made_up = (found.voxels, found.why) if isinstance(found, MadeUp) else (found, "")
         _check_kind(array, np.ndarray, name=name, due="an array (z, y, x)")
-        with _memory_for(name):
+        with harming_only(name):
             return await asyncio.to_thread(check_chunk, array, spec, name=name), made_up
 
 
@@ -268,7 +267,7 @@ class PluginChunks:
         """The chunk of this task."""
         index_xyz = task.index.x, task.index.y, task.index.z
         offsets_zyx = [cuboid.offset_zyx for cuboid in task.cuboids]
-        with _memory_for("chunk x={} y={} z={}".format(*index_xyz)):
+        with harming_only("chunk x={} y={} z={}".format(*index_xyz)):
             bodies, converted = await self._pool.call(
                 worker.read_chunk, index_xyz, self._form.spec(task), offsets_zyx, self._form.codec
             )
@@ -285,44 +284,3 @@ def _check_kind(found: object, *kinds: type, name: str, due: str) -> None:
             f"{name}: the reader returned a {type(found).__name__}, it returns {due}",
             hint="this is a mistake in the reader's code",
         )
-
-
-@contextmanager
-def _memory_for(name: str) -> Iterator[None]:
-    """Where memory runs out, as under a batch system's limit, that is the trouble of one task."""
-    try:
-        yield
-    except MemoryError as error:
-        raise SourceError(
-            f"{name}: there is not memory enough for it",
-            hint="give the job more, or take less at a time: --memory, --workers, smaller tiles or chunks",
-        ) from error
-
-
-@asynccontextmanager
-async def others_code(what: str, *, timeout_s: float) -> AsyncIterator[None]:
-    """Around the calls of a reader, which may be anybody's: whatever it raises harms only this task."""
-    limit = asyncio.timeout(timeout_s)
-    try:
-        async with limit:
-            yield
-    except IngestError:
-        raise
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise PluginError(
-            f"{what}: the reader was cancelled, and not by boss-ingest",
-            hint="this is a mistake in the reader's code: it awaits something that it has cancelled",
-        ) from error
-    except Exception as error:
-        if limit.expired():
-            raise PluginError(
-                f"{what}: the reader did not answer within {timeout_s:.0f} s",
-                hint="does the file system or server it reads from answer? --read-timeout allows more time",
-            ) from error
-        raise PluginError(
-            f"{what}: the reader failed with {last_line(error)}",
-            hint="this is a mistake in the reader's code, or a source it was not made for",
-        ) from error

@@ -10,7 +10,7 @@ from boss_ingest.boss.keys import ChunkKey, LookupIds, TileKey
 from boss_ingest.encode.codec import Codec
 from boss_ingest.engine.sources import ChunkForm, ReaderChunks, ReaderTiles, TileForm
 from boss_ingest.engine.tasks import ChunkTask, TileTask
-from boss_ingest.errors import PluginError
+from boss_ingest.errors import PluginError, SourceError
 from boss_ingest.plugins.reader import MadeUp
 
 TASK = ChunkTask(
@@ -67,3 +67,17 @@ async def test_a_plain_16_bit_array_is_encoded_without_a_worker_process() -> Non
     tiles = ReaderTiles(Returning(pixels), TileForm((32, 24), "uint16", pad=False), NoPool(), timeout_s=10.0)
     tile = await tiles.read(TileTask("key", "chunk", index, needed_yx=(32, 24)))
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(tile.image.body))), pixels)
+
+
+class BrokenPool:
+    async def call(self, *args: object) -> object:
+        raise TypeError("cannot pickle '_thread.lock' object")
+
+
+async def test_a_mistake_in_making_a_tile_harms_only_that_tile() -> None:
+    index = TileKey(LookupIds(1, 2, 3), 0, 0, 0, 0, 0)
+    form = TileForm((32, 24), "uint8", pad=False)
+    tiles = ReaderTiles(Returning(np.zeros((32, 24), np.uint8)), form, BrokenPool(), timeout_s=10.0)
+    with pytest.raises(SourceError, match=r"volume\.x is more than .* cannot pickle") as caught:
+        await tiles.read(TileTask("key", "chunk", index, needed_yx=(32, 24)))
+    assert caught.value.source == "volume.x"

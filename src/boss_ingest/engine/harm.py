@@ -1,0 +1,66 @@
+"""Bounds to the harm that one source can do: what goes wrong with it is the trouble of its own task alone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from boss_ingest.errors import IngestError, PluginError, SourceError
+from boss_ingest.plugins.blame import last_line
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def harming_only(name: str) -> Iterator[None]:
+    """Around making what was read fit to be stored: whatever goes wrong is the trouble of one task.
+
+    Memory that runs out, as under a batch system's limit, and a mistake of our own, which would end every run
+    at the same file. Raises SourceError.
+    """
+    try:
+        yield
+    except IngestError:
+        raise
+    except MemoryError as error:
+        raise SourceError(
+            f"{name}: there is not memory enough for it",
+            hint="give the job more, or take less at a time: --memory, --workers, smaller tiles or chunks",
+        ) from error
+    except Exception as error:
+        log.exception("%s cannot be made fit to be stored", name)
+        raise SourceError(
+            f"{name} is more than boss-ingest can deal with: {last_line(error)}",
+            hint="this is probably a mistake in boss-ingest: please report it with the log file",
+        ) from error
+
+
+@asynccontextmanager
+async def others_code(what: str, *, timeout_s: float) -> AsyncIterator[None]:
+    """Around the calls of a reader, which may be anybody's: whatever it raises harms only this task."""
+    limit = asyncio.timeout(timeout_s)
+    try:
+        async with limit:
+            yield
+    except IngestError:
+        raise
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise PluginError(
+            f"{what}: the reader was cancelled, and not by boss-ingest",
+            hint="this is a mistake in the reader's code: it awaits something that it has cancelled",
+        ) from error
+    except Exception as error:
+        if limit.expired():
+            raise PluginError(
+                f"{what}: the reader did not answer within {timeout_s:.0f} s",
+                hint="does the file system or server it reads from answer? --read-timeout allows more time",
+            ) from error
+        raise PluginError(
+            f"{what}: the reader failed with {last_line(error)}",
+            hint="this is a mistake in the reader's code, or a source it was not made for",
+        ) from error
