@@ -83,6 +83,7 @@ class Pipeline:
         self._batch = min(_BATCH, max(1, room.capacity(cost_bytes) // _LEASERS))
         self._plenty = asyncio.Event()
         self._hopeless = asyncio.Event()
+        self._at_rest = asyncio.Event()  # nothing is in work any more
         self._others_hold = False
         self._in_work: dict[str, asyncio.Task[None]] = {}
         self._newest: dict[str, Lease] = {}  # later deliveries of what is in work
@@ -97,16 +98,20 @@ class Pipeline:
                 first = group.create_task(self._lease_until_drained(group))
                 helpers = [group.create_task(self._lease_while_plenty(group)) for _ in range(_LEASERS - 1)]
                 helpers.append(group.create_task(self._gauge()))
+                done = group.create_task(self._until_all_is_done_here())
                 stopped = group.create_task(_any_of(self._stop.draining, self._hopeless))
-                await asyncio.wait([first, stopped], return_when=asyncio.FIRST_COMPLETED)
-                drained = first.done()
-                _cancel([first, stopped, *helpers])
-                if not drained:
+                await asyncio.wait([first, done, stopped], return_when=asyncio.FIRST_COMPLETED)
+                ended = next((task for task in (first, done) if task.done()), None)
+                _cancel([first, done, stopped, *helpers])
+                if ended is None:
                     await self._finish_what_is_in_work()
         except* IngestError as errors:
             raise _gravest(errors) from None
-        if drained:
-            return first.result()
+        if ended is not None:
+            end = ended.result()
+            if end is End.DRAINED:
+                self._wanted.alone = False  # whatever the Boss may put back from now on is for everybody
+            return end
         return End.STOPPED if self._stop.draining.is_set() else End.HOPELESS
 
     async def _lease_until_drained(self, group: asyncio.TaskGroup) -> End:
@@ -120,8 +125,17 @@ class Pipeline:
             searched = searched + 1 if over else 0
             if searched == _LOOKS:
                 return End.SEARCHED
-        self._wanted.alone = False  # whatever the Boss may put back from now on is for everybody
         return End.DRAINED
+
+    async def _until_all_is_done_here(self) -> End:
+        """No look at the queue is needed when each task of the job was done here and nothing is counted."""
+        while True:
+            await self._at_rest.wait()
+            self._at_rest.clear()
+            if self._tally.stored == self._tally.total:
+                await self._ask_depth()
+                if self._tally.left == 0 and not self._in_work:
+                    return End.DRAINED
 
     async def _lease_while_plenty(self, group: asyncio.TaskGroup) -> None:
         while await self._plenty.wait():
@@ -221,6 +235,8 @@ class Pipeline:
             del self._in_work[lease.message_id]
             self._newest.pop(lease.message_id, None)
             self._tally.in_work = len(self._in_work)
+            if not self._in_work:
+                self._at_rest.set()
             place.leave()
 
     async def _store(self, lease: Lease, place: Place) -> bool:

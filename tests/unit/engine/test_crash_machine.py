@@ -79,6 +79,7 @@ class Upload(RuleBasedStateMachine):
             await self.held[-1].go
 
     def start(self) -> None:
+        self.rig.tally.total = TILES
         self.client = self.loop.create_task(self.work())
         self.settle()
 

@@ -22,7 +22,7 @@ from boss_ingest.errors import (
     ThrottledError,
     TransientError,
 )
-from tests.doubles.upload_rig import COST_BYTES, Step, TileRig
+from tests.doubles.upload_rig import COST_BYTES, Step, TileRig, message
 from tests.doubles.warped_time import in_warped_time
 
 ALL = {0, 1, 2, 3, 4}
@@ -369,3 +369,42 @@ async def test_a_tile_that_is_read_again_has_room_for_it() -> None:
     assert await rig.run() is End.DRAINED
     assert set(in_room) == {1}
     assert rig.room.early == 0
+
+
+@in_warped_time
+async def test_a_job_that_was_done_here_as_a_whole_ends_without_another_look() -> None:
+    rig = TileRig()
+    rig.tally.total = 5
+    began_s = asyncio.get_running_loop().time()
+    assert await rig.run() is End.DRAINED
+    assert rig.deleted == ALL
+    assert asyncio.get_running_loop().time() - began_s < 0.5
+
+
+@in_warped_time
+async def test_a_job_that_was_done_here_goes_on_while_the_queue_counts_more() -> None:
+    rig = TileRig(6)
+    rig.tally.total = 5
+
+    async def late(step: Step, z: int | None) -> None:
+        if step == "read" and z == 5:
+            await asyncio.sleep(3.0)
+
+    rig.trouble.hook = late
+    assert await rig.run() is End.DRAINED
+    assert rig.deleted == ALL | {5}
+
+
+@in_warped_time
+async def test_what_the_boss_puts_back_is_looked_for_twice_as_ever() -> None:
+    rig = TileRig()
+    rig.tally.total = 5
+    await rig.fill()
+    pipeline = rig.pipeline()
+    assert await pipeline.run() is End.DRAINED
+    for z in (1, 3):
+        await rig.upload.send(message(z))
+    began_s = asyncio.get_running_loop().time()
+    assert await pipeline.run() is End.DRAINED
+    assert rig.tally.stored == 7
+    assert asyncio.get_running_loop().time() - began_s >= 2.0
