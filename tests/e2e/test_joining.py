@@ -40,8 +40,10 @@ async def test_a_job_stopped_while_it_is_prepared_goes_on_from_another_directory
     stopped = await make_job(machine, boss, tile_job)
     assert stopped.code == 130
     assert "boss-ingest join --job-id 1" in stopped.err
-    ended = await machine.run("join", "--job-id", 1, cwd=tmp_path)
+    (tmp_path / "my-token").write_text(boss.token)  # where the command is given, not where it goes to
+    ended = await machine.run("join", "--job-id", 1, "--token-file", "my-token", cwd=tmp_path)
     assert ended.code == 0, ended.all
+    assert f"token from {tmp_path}/my-token" in ended.err
     assert f"job file: {tile_job}" in ended.err
     assert f"going on in {machine.cwd}" in ended.err
     await slices.assert_stored(boss)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -33,6 +33,12 @@ class Connection:
     allow_http: bool
     ca_bundle: Path | None
     local: Path | None
+
+    def absolute(self) -> Connection:
+        """The same from every working directory."""
+        token_file = self.token_file.absolute() if self.token_file else None
+        ca_bundle = self.ca_bundle.absolute() if self.ca_bundle else None
+        return replace(self, token_file=token_file, ca_bundle=ca_bundle)
 
     def base_url(self, job: JobFile | None = None) -> str:
         """The Boss asked for by name, else that of the job file, else BossDB."""

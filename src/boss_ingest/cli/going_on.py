@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def go_on(config: Path | None, job_id: int, given: dict[str, Any], *, only_set_aside: bool) -> None:
     """Work on a job to its end here, and leave the process with the exit code."""
-    connection = take_connection(given)
+    connection = take_connection(given).absolute()  # before the directory is changed
 
     async def work(stop: Stop) -> int:
         from boss_ingest.config.loading import load_job_file
