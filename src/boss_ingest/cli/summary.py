@@ -91,7 +91,7 @@ def _tell_stored(tally: Tally, unit: str) -> None:
     ]
     parts = [f"stored here: {amount} in {duration(tally.elapsed_s)}"]
     parts += [f"{count(number)} {words}" for number, words in asides if number]
-    if tally.objects:
+    if tally.objects or tally.stored:
         say("; ".join(parts))
 
 

@@ -37,3 +37,18 @@ async def test_what_was_set_aside_is_in_the_queue_unless_the_job_is_complete(
     said = capsys.readouterr().err
     assert ("still in the queue" in said) == (code is ExitCode.SET_ASIDE)
     assert "a.png is not there" in said
+
+
+async def test_what_was_left_out_is_told_though_nothing_was_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def ingest(work: Work, boss: object, job_id: int, **_: object) -> Outcome:
+        work.tally.stored = work.tally.left_out = 2
+        return Outcome(job_id, ExitCode.COMPLETE, "")
+
+    monkeypatch.setattr(life, "ingest", ingest)
+    nothing: Any = None
+    job = parse_job_file(tile_job(), source=Path("job.json"))
+    assignment = Assignment(job, nothing, Options(memory_bytes=1, workers=1), "none", None, None)
+    await work_on(assignment, nothing, 7, Stop(), Known(tmp_path / "report.jsonl"))
+    assert "2 left out, as the job file asks" in capsys.readouterr().err
