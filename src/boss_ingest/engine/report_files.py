@@ -12,7 +12,7 @@ import platform
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -108,4 +108,5 @@ def _later(one: datetime | None, other: object) -> datetime | None:
         moment = datetime.fromisoformat(str(other))
     except ValueError:
         return one
-    return moment if one is None or (moment.tzinfo and moment > one) else one
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment if one is None or moment > one else one

@@ -193,3 +193,12 @@ def test_a_hundred_thousand_that_failed_take_few_bytes_each() -> None:
     assert len(some) == 100_000
     assert len(some.first) == 20
     assert taken_bytes < 100_000 * 180
+
+
+def test_a_time_without_a_zone_stops_nobody(tmp_path: Path) -> None:
+    """As somebody may write who edits a report."""
+    path = tmp_path / "r.jsonl"
+    written(path, aside(1), aside(2), aside(3))
+    text = path.read_text().replace("Z", "", 2).replace('02:30.000Z"', '02:30.000"', 1)
+    path.write_text(text)
+    assert outstanding([path], 7).keys == {tile(1), tile(2), tile(3)}
