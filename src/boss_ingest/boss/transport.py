@@ -6,7 +6,6 @@ import email.utils
 import ssl
 import time
 import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +18,7 @@ from yarl import URL
 from boss_ingest import __version__
 from boss_ingest.boss.answers import Answer
 from boss_ingest.config.hosts import is_loopback
+from boss_ingest.config.proxies import proxy_for
 from boss_ingest.errors import ConfigError, GaveUpError, TransientError, UsageError
 
 _MOST_BYTES = 32 << 20
@@ -90,7 +90,7 @@ class Transport:
                 json=json,
                 headers=headers,
                 allow_redirects=False,
-                proxy=_proxy(url),
+                proxy=proxy_for(str(url)),
                 timeout=timeout,
             ) as response:
                 body = await _read(response, most_bytes, doing)
@@ -166,14 +166,6 @@ def _trust(ca_bundle: Path | None) -> ssl.SSLContext:
         raise UsageError(
             f"the CA bundle {ca_bundle} cannot be used: {error}", hint="it must be a file in PEM format"
         ) from error
-
-
-def _proxy(url: URL) -> str | None:
-    """The proxy that the environment asks for; never for this machine."""
-    host = url.host or ""
-    if is_loopback(host) or urllib.request.proxy_bypass(host):
-        return None
-    return urllib.request.getproxies().get(url.scheme)
 
 
 async def _read(response: aiohttp.ClientResponse, most_bytes: int, doing: str) -> bytes:

@@ -9,13 +9,12 @@ import asyncio
 import json
 import random
 import ssl
-import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from yarl import URL
 
-from boss_ingest.config.hosts import is_loopback
+from boss_ingest.config.proxies import proxy_for
 from boss_ingest.errors import SourceError
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class Requests:
 
     async def _ask(self, url: URL, accept: str, most_bytes: int, name: str) -> tuple[int, bytes]:
         headers = {"Authorization": f"Token {self._account.token.get_secret_value()}", "Accept": accept}
-        asking = self._session.get(url, headers=headers, allow_redirects=False, proxy=_proxy(url))
+        asking = self._session.get(url, headers=headers, allow_redirects=False, proxy=proxy_for(str(url)))
         async with asking as response:
             body = bytearray()
             async for piece in response.content.iter_chunked(1 << 18):
@@ -105,11 +104,3 @@ def _json(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
-
-
-def _proxy(url: URL) -> str | None:
-    """The proxy that the environment asks for; never for this machine."""
-    host = url.host or ""
-    if is_loopback(host) or urllib.request.proxy_bypass(host):
-        return None
-    return urllib.request.getproxies().get(url.scheme)
