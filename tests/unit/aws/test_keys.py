@@ -251,7 +251,7 @@ def test_keys_that_end_at_any_time_stop_the_work_for_less_than_a_minute(
 
 
 class Day:
-    """Three hours, a request every two seconds; `kinds` tells how long keys are unknown and how long they last."""
+    """Three hours of a request every 2 s; `kinds`: how long keys are unknown, and how long they live."""
 
     def __init__(self, kinds: Callable[[int], tuple[float, float]], seed: int) -> None:
         random.seed(seed)
