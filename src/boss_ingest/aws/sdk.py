@@ -16,6 +16,7 @@ from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore import UNSIGNED
+from botocore.loaders import Loader
 
 from boss_ingest import __version__
 
@@ -66,6 +67,13 @@ class _Whole:
         return self._body
 
 
+class _Loader(Loader):  # type: ignore[misc]  # botocore tells no types
+    """Loads what describes SQS, but not the list of all services everywhere, which takes longer."""
+
+    def load_data_with_path(self, name: str) -> tuple[Any, str]:
+        return ({"partitions": []}, "") if name == "endpoints" else super().load_data_with_path(name)
+
+
 def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
@@ -78,9 +86,8 @@ def _deaf_session() -> AioSession:
     }
     nowhere = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
     session = AioSession(session_vars=defaults | nowhere)
-    loader = session.get_component("data_loader")
-    for name in ("endpoints", "partitions", "sdk-default-configuration"):
-        loader.load_data(name)
+    loader = _Loader([_Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+    session.register_component("data_loader", loader)
     for kind in ("service-2", "endpoint-rule-set-1"):
         loader.load_service_model("sqs", kind)
     return session

@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 _ANSWER_LIMIT_S = 30.0
 """The longest one request may take, beside the time of a long poll."""
 
-_SDK = "boss_ingest.aws.sdk"
-
 _under_way: ContextVar[tuple[str, float]] = ContextVar("the call that is under way: what it does, its limit")
+
+
+def import_sdk() -> Any:
+    """Import what calls of SQS need: 0.15 s, best spent in a thread while there is something to wait for."""
+    return import_module("boss_ingest.aws.sdk")
 
 
 class Sqs:
@@ -42,7 +45,7 @@ class Sqs:
     async def call(self, what: str, action: str, *, limit_s: float = _ANSWER_LIMIT_S, **asked: Any) -> Any:
         """What SQS answers, as a dict. Raises ServiceErrors on `what`."""
         if not self._calls:
-            sdk = await asyncio.to_thread(import_module, _SDK)
+            sdk = await asyncio.to_thread(import_sdk)
             self._calls = await sdk.calls(self._send)
         under_way = _under_way.set((what, limit_s))
         try:

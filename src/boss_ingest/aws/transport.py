@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import aiohttp
 from yarl import URL
@@ -47,7 +47,7 @@ class Transport:
     """
 
     def __init__(
-        self, service: str, base_url: str, signer: Signer, *, connections: int, trust: ssl.SSLContext
+        self, service: str, base_url: str, signer: Signer, *, connections: int, trust: ssl.SSLContext | bool
     ) -> None:
         self._service = service
         self._signer = signer
@@ -114,8 +114,13 @@ class Transport:
                 return Answer(response.status, response.headers, await _read(response, what))
 
 
-def trust_of(ca_bundle: Path | None) -> ssl.SSLContext:
-    """What certificates are checked against. Raises UsageError when the bundle is not a file of them."""
+def trust_of(ca_bundle: Path | None) -> ssl.SSLContext | Literal[True]:
+    """What certificates are checked against: True is what aiohttp has read of the machine's own already.
+
+    Raises UsageError when the bundle is not a file of certificates.
+    """
+    if ca_bundle is None:
+        return True
     try:
         return ssl.create_default_context(cafile=ca_bundle)
     except OSError as error:

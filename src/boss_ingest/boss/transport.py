@@ -9,7 +9,7 @@ import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import aiohttp
 from pydantic import SecretStr
@@ -159,7 +159,10 @@ def _timeout(total_s: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=total_s, sock_connect=min(15.0, total_s), sock_read=total_s)
 
 
-def _trust(ca_bundle: Path | None) -> ssl.SSLContext:
+def _trust(ca_bundle: Path | None) -> ssl.SSLContext | Literal[True]:
+    """Without a bundle True: what aiohttp has read of the machine's own certificates already."""
+    if ca_bundle is None:
+        return True
     try:
         return ssl.create_default_context(cafile=ca_bundle)
     except (OSError, ssl.SSLError) as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from boss_ingest.aws.account import Keys
+from boss_ingest.aws.sqs import import_sdk
 from boss_ingest.boss.client import BossClient
 from boss_ingest.boss.job_calls import QueueLostError
 from boss_ingest.boss.jobs import JobState, Joined
@@ -49,6 +51,7 @@ async def ingest(work: Work, boss: BossClient, job_id: int, *, ca_bundle: Path |
     Raises any IngestError that ends the run; its `exit_code` is the process's. Whatever happens,
     what was not stored is still in the queue.
     """
+    asyncio.get_running_loop().run_in_executor(None, import_sdk)  # it is wanted after the join
     try:
         return await _until_it_ends(work, boss, job_id, ca_bundle=ca_bundle)
     except StopRequestedError as error:
