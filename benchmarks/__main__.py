@@ -14,7 +14,7 @@ from pathlib import Path
 def main() -> None:
     from benchmarks import alone, bench, table
     from benchmarks.clients import CLIENTS
-    from benchmarks.schedule import DELAYS_MS
+    from benchmarks.schedule import DELAYS_MS, RUNS
 
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--only", default="a,b,c,d,e,f,g", help="workloads, such as a,f [default: all]")
@@ -37,6 +37,7 @@ def main() -> None:
         clients=lambda client: any(part in client for part in wanted),
         pairs=given.pairs,
         scale=given.scale,
+        schedule=RUNS,
     )
     began, load = datetime.datetime.now(datetime.UTC), os.getloadavg()
     found_alone = alone.Alone() if given.skip_alone else alone.measure(growth="g" in names, scale=given.scale)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 from benchmarks.boss_process import running_boss
@@ -18,7 +19,7 @@ from benchmarks.discard_sink import Running, running_sink
 from benchmarks.measuring import Figures, median
 from benchmarks.processes import RunError
 from benchmarks.put import throw_away_tls
-from benchmarks.schedule import RUNS
+from benchmarks.schedule import Schedule
 from benchmarks.workloads import ALL, Workload
 
 SPARE_BYTES = 4 << 30
@@ -48,10 +49,12 @@ class Asked:
     clients: Callable[[str], bool]
     pairs: int
     scale: float
+    schedule: Schedule
+    patience_s: float = inf  # after so long nothing is repeated
 
     def tasks(self, workload: Workload, delay_ms: int) -> dict[str, int]:
         """Of each client."""
-        runs = RUNS[workload.name].get(delay_ms, {}) if delay_ms in self.delays_ms else {}
+        runs = self.schedule[workload.name].get(delay_ms, {}) if delay_ms in self.delays_ms else {}
         return {
             client: workload.rounded(tasks * self.scale)
             for client, tasks in runs.items()
@@ -91,7 +94,9 @@ def _workload(
     with running_boss(folder / "boss", workload.channel(most)) as boss:
         for delay_ms, clients in counts.items():
             ground = Ground(workload, folder, sink, tls_sink, ca_bundle, boss, delay_ms / 1000)
-            for _ in range(asked.pairs):
+            for pair in range(asked.pairs):
+                if pair and progress.elapsed_s > asked.patience_s:
+                    break
                 for client, tasks in clients.items():
                     _run((workload.name, delay_ms, client), ground, tasks, found, progress)
 
@@ -124,8 +129,12 @@ class _Progress:
         self.runs, self.done = runs, 0
         self._began_s = time.monotonic()
 
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self._began_s
+
     def say(self, what: str) -> None:
-        minutes, seconds = divmod(int(time.monotonic() - self._began_s), 60)
+        minutes, seconds = divmod(int(self.elapsed_s), 60)
         print(f"[{self.done}/{self.runs}, {minutes}:{seconds:02}] {what}", file=sys.stderr, flush=True)
 
 

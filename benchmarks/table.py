@@ -85,10 +85,15 @@ def _cells(row: Row, figures: Figures, ours: Figures | None, took_s: float) -> l
 
 def _left_out(found: Found, alone: Alone) -> Iterator[str]:
     yield from LEFT_OUT
-    for (workload, delay_ms, client), why in found.failed.items():
-        yield f"({workload}) {delay_ms} ms, {client}: {' '.join(why.split())[-300:]}"
+    yield from found_failures(found)
     for part, why in alone.failed.items():
         yield f"{part}: {why[-300:]}"
+
+
+def found_failures(found: Found) -> Iterator[str]:
+    """What did not run, and why."""
+    for (workload, delay_ms, client), why in found.failed.items():
+        yield f"({workload}) {delay_ms} ms, {client}: {' '.join(why.split())[-300:]}"
 
 
 def _others() -> str:
