@@ -42,6 +42,7 @@ class _Seat:
         self.number = number
         self.process: MemberProcess | None = None
         self.ready = False
+        self.given_up = False  # nobody takes the place of the one that died
         self.end: End | None = None
         self.vacate()
 
@@ -102,7 +103,7 @@ class Fleet:
         Raises the error that ends the whole run, as a pipeline does.
         """
         for seat in self._seats:
-            seat.end = None
+            seat.end = End.STOPPED if seat.given_up else None
             seat.tell(wire.Run())
         self._running = True
         stopping = asyncio.create_task(self._pass_on_stop())
@@ -174,7 +175,7 @@ class Fleet:
     async def _attend(self, seat: _Seat) -> None:
         """Keep the seat taken for as long as there is something to do."""
         try:
-            while not self._is_over:
+            while not (self._is_over or seat.given_up):
                 await self._live(seat)
         except Exception as error:  # noqa: BLE001 - raised by `run`
             self._fail(error)
@@ -186,7 +187,7 @@ class Fleet:
     async def _live(self, seat: _Seat) -> None:
         """From the start of a child to its end."""
         try:
-            process = seat.process = await MemberProcess.start()
+            process = seat.process = await MemberProcess.start(seat.number + 1)
         except OSError as error:
             raise GaveUpError(
                 f"no more process can be started: {error}",
@@ -238,7 +239,7 @@ class Fleet:
             )
         self._work.observe(events.ProcessDied(seat.number + 1, how))
         if self._work.stop.draining.is_set() or self._hopeless:
-            seat.end = End.STOPPED
+            seat.given_up, seat.end = True, End.STOPPED
             self._changed.set()
 
     # What children say

@@ -22,14 +22,15 @@ _REAP_S = 10.0
 class MemberProcess:
     """A fresh interpreter in a session of its own, so that Ctrl-C on a terminal does not reach it."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, number: int) -> None:
         self._process = process
+        self._number = number
         self._last_lines: collections.deque[str] = collections.deque(maxlen=16)
         self._logging = asyncio.create_task(self._log_lines())
 
     @classmethod
-    async def start(cls) -> Self:
-        """Start one. Raises OSError."""
+    async def start(cls, number: int) -> Self:
+        """Start one, to be called `number` in the log. Raises OSError."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
@@ -40,12 +41,7 @@ class MemberProcess:
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
-        return cls(process)
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._process.pid
+        return cls(process, number)
 
     def tell(self, message: wire.ToChild) -> None:
         """Say something; one that is gone hears nothing."""
@@ -93,7 +89,7 @@ class MemberProcess:
                 return
             line = raw.decode(errors="backslashreplace").rstrip()
             self._last_lines.append(line)
-            log.info("process %d: %s", self.pid, line)
+            log.info("process %d: %s", self._number, line)
 
 
 def _how(code: int | None) -> str:
