@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
+import os
 import sys
 
+from benchmarks.processes import peak_rss_bytes
 from tests.fault.soak_gauge import rss_bytes
 from tests.fault.soak_memory import MemorySoak, Mix
 
@@ -29,7 +30,7 @@ def main(tasks: int) -> dict[str, float]:
         "wall_s": last.at_s - first.at_s,
         "cpu_s": last.cpu_s - first.cpu_s,
         "start_bytes": start_bytes,
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_bytes": peak_rss_bytes(os.getpid()),
         "harness_bytes": 3 * tasks,  # the soak's own books: three bytes a task
         "slowing": soak.gauge.slowing,
     }

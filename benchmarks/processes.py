@@ -33,7 +33,7 @@ class Program:
 
     def peak_rss_bytes(self) -> int:
         """The sum of the peaks of all that run now; what they share counts once for each."""
-        return sum(_peak_rss_bytes(pid) for pid in self._pids())
+        return sum(peak_rss_bytes(pid) for pid in self._pids())
 
     def said(self) -> str:
         return self.log.read_text(errors="replace")[-1500:]
@@ -93,7 +93,8 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, text.rpartition(")")[2].split()[11:15])) / _TICKS
 
 
-def _peak_rss_bytes(pid: int) -> int:
+def peak_rss_bytes(pid: int) -> int:
+    """The most a process had in RAM (not ru_maxrss, which begins with that of who started it)."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:

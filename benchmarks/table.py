@@ -40,6 +40,7 @@ def report(
             "",
             *map(line, [HEADS, ["---"] * len(HEADS), *_rows(found)]),
             "",
+            *_growth(alone),
             "## Targets",
             "",
             *map(line, [["target", "wanted", "measured", ""], ["---"] * 4, *targets]),
@@ -81,6 +82,17 @@ def _cells(row: Row, figures: Figures, ours: Figures | None, took_s: float) -> l
         servers if figures.sink_busy or job else "–",
         f"{took_s:.1f}",
     ]
+
+
+def _growth(alone: Alone) -> list[str]:
+    if not alone.growth:
+        return []
+    told = [
+        f"{one['tasks']:,.0f} tasks: {one['tasks'] / one['wall_s']:,.0f}/s, "
+        f"{1000 * one['cpu_s'] / one['tasks']:.3f} ms of CPU each, at most {one['peak_bytes'] / MIB:.0f} MiB"
+        for one in alone.growth
+    ]
+    return [f"(g) The engine alone, in memory. {'. '.join(told)}.", ""]
 
 
 def _left_out(found: Found, alone: Alone) -> Iterator[str]:
