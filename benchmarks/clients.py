@@ -94,6 +94,7 @@ def _ours(ground: Ground, tasks: int, sink: Running, more: list[str | Path]) -> 
         folder=home,
         servers=Servers(sink, ground.boss, ground.delay_s),
         tasks=tasks,
+        puts=tasks * ground.workload.puts_per_task,
         ends=True,
     )  # fmt: skip
 
@@ -119,6 +120,7 @@ def original(processes: int) -> Client:
             folder=home,
             servers=Servers(ground.sink, ground.boss, ground.delay_s),
             tasks=tasks,
+            puts=tasks * ground.workload.puts_per_task,
             ends=False,
         )  # fmt: skip
 

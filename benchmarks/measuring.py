@@ -59,11 +59,18 @@ class Servers:
 
 
 def run_job(
-    command: list[str | Path], *, env: dict[str, str], folder: Path, servers: Servers, tasks: int, ends: bool
+    command: list[str | Path],
+    *,
+    env: dict[str, str],
+    folder: Path,
+    servers: Servers,
+    tasks: int,
+    puts: int,
+    ends: bool,
 ) -> Figures:
     """A client that works through a job of so many tasks; it is stopped then unless it `ends` soon by itself.
 
-    Raises RunError.
+    Raises RunError, also when there were fewer than `puts` PUTs.
     """
     sink, boss = servers.sink, servers.boss
     sink.begin_anew(servers.delay_s)
@@ -74,7 +81,9 @@ def run_job(
         done = _moment(boss, program)
         cpu, peak_rss_bytes = program.cpu_s() - cpu, program.peak_rss_bytes()
         sink_cpu, boss_cpu = cpu_seconds(sink.pid) - sink_cpu, cpu_seconds(boss.pid) - boss_cpu
-        puts = sink.begin_anew(servers.delay_s)
+        arrived = sink.begin_anew(servers.delay_s)
+        if arrived.count < puts:
+            raise RunError(f"{arrived.count} PUTs of {puts}: {program.said()}")
         after_s = 0.0
         if ends:
             program.wait(LIMIT_S)
@@ -84,13 +93,13 @@ def run_job(
             tasks,
             wall_s,
             cpu,
-            puts.count,
-            puts.size_bytes,
+            arrived.count,
+            arrived.size_bytes,
             sum(count for name, count in done.calls.items() if name.startswith("sqs.")),
             peak_rss_bytes,
             sink_cpu / wall_s,
             boss_cpu / wall_s,
-            puts.first_s - program.started_s,
+            arrived.first_s - program.started_s,
             after_s,
         )
 

@@ -172,7 +172,11 @@ def conditions(pairs: int, began: datetime.datetime, load: tuple[float, float, f
 
 
 def told_by(command: list[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    """What a program says; that it is missing where it is."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return "missing"
 
 
 if __name__ == "__main__":
