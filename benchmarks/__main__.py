@@ -7,6 +7,7 @@ import argparse
 import datetime
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def main() -> None:
         scale=given.scale,
         schedule=RUNS,
     )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends, and data goes
     began, load = datetime.datetime.now(datetime.UTC), os.getloadavg()
     found_alone = alone.Alone() if given.skip_alone else alone.measure(growth="g" in names, scale=given.scale)
     found = bench.run_all(asked)

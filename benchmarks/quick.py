@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import signal
 import statistics
 import sys
 import time
@@ -31,6 +32,7 @@ def main() -> None:
     """Exits 1 when a ratio fell, or could not be measured."""
     if not PEERS.exists():
         sys.exit(f"{PEERS} is missing: `make peers` installs the original")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends, and data goes
     began_s = time.monotonic()
     ratios = {"engine: tasks ÷ rounds of a plain loop": _engine()}
     clients = {client for runs in QUICK.values() for each in runs.values() for client in each}
