@@ -164,7 +164,7 @@ def main() -> None:
         "",
         _conditions(arguments),
         "",
-        "| processes | tiles/s | × | CPU ms per tile | the parent's part | tiles per CPU s | requests a tile |",
+        "| processes | tiles/s | × | CPU ms per tile | the parent's | tiles per CPU s | requests a tile |",
         "|---|---|---|---|---|---|---|",
     ]
     runs: dict[int, list[Seconds]] = {processes: [] for processes in arguments.processes}

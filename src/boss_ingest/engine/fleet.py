@@ -194,7 +194,9 @@ class Fleet:
                 hint="raise the limit on processes or memory, or use fewer --processes",
             ) from error
         process.tell(self._how_matters_stand(seat))
-        if self._running:
+        if self._is_over:
+            process.kill()
+        elif self._running:
             seat.end = None
             process.tell(wire.Run())
         try:

@@ -421,3 +421,18 @@ async def test_a_process_that_cannot_be_started_ends_the_run(
     with pytest.raises(IngestError, match="Resource temporarily unavailable"):
         async with rig.fleet():
             pytest.fail("nothing was started")
+
+
+async def test_one_that_starts_while_all_ends_is_ended(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    late, let_go = asyncio.Event(), asyncio.Event()
+
+    async def start_late(number: int) -> Child:
+        late.set()
+        await let_go.wait()
+        return await rig.start(number)
+
+    async with rig.fleet():
+        monkeypatch.setattr(fleet.MemberProcess, "start", start_late)
+        rig.children[0].die()
+        await late.wait()
+        asyncio.get_running_loop().call_soon(let_go.set)
