@@ -69,7 +69,7 @@ async def test_a_job_completed_by_somebody_else_is_a_good_end_at_whatever_stage(
     async def leases_end() -> None:
         while True:
             ground.end_leases(job_id)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.3)  # more than deletes wait for company, or none would ever be in time
 
     async def other() -> None:
         await hold.arrived.wait()

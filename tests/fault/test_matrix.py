@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
 
+    from boss_ingest.aws.queue import Lease
     from tests.fault.matrix_rig import Kind
 
 TELLING: list[tuple[str, Kind]] = [
@@ -63,11 +64,11 @@ async def test_a_client_that_deletes_what_it_has_not_stored_is_found_out(
     path = ChunkPath if kind == "volumetric" else TilePath
     store, stored = path.store, 0
 
-    async def forgetful(self: ChunkPath, lease: object) -> None:
+    async def forgetful(self: ChunkPath, lease: Lease, **told: Any) -> None:
         nonlocal stored
         stored += 1
         if stored != 5:
-            await store(self, lease)  # type: ignore[arg-type]  # of either path
+            await store(self, lease, **told)
 
     monkeypatch.setattr(path, "store", forgetful)
     # A lost tile keeps the Boss from ever completing: it asks for the tile again, which is stored then.
