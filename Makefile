@@ -111,7 +111,7 @@ types: $(VENV)/dev-installed
 	$(BIN)/mypy
 
 unit: $(VENV)/dev-installed $(PEERS)/installed
-	$(BIN)/pytest -q -n 3 --ignore tests/parity
+	$(BIN)/pytest -q -n 4 --dist worksteal --durations 25 --ignore tests/parity
 
 test: lint types unit
 

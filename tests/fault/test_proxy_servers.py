@@ -59,5 +59,7 @@ async def test_it_stands_before_moto() -> None:
             with pytest.raises(TransientError, match="other bytes"):
                 await bucket.put("d", b"body", metadata={})
         found = await asyncio.to_thread(s3.get_object, Bucket="tiles", Key="a&b")
+        with found["Body"] as body:
+            assert body.read() == b"body"
         assert found["ETag"].strip('"') == stored.etag
         assert found["Metadata"] == {"message_id": "m"}
