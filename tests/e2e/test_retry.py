@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,12 @@ def spoiled(machine: Machine, slices: Source, tile_job: Path) -> Path:
     (folder / BAD[0]).unlink()
     (folder / BAD[1]).write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     return folder
+
+
+def total(boss: LocalBoss) -> int:
+    """Messages of the upload queue that are not deleted."""
+    depth = boss.queue_depth(upload_queue(1))
+    return depth.visible + depth.in_flight + depth.delayed
 
 
 def root(slices: Source) -> str:
@@ -196,13 +203,14 @@ async def test_a_killed_clients_restart_repeats_only_what_was_in_flight(
     boss.faults.add("sqs.DeleteMessageBatch", hold, times=None, after=2)
     running = await machine.start("run", tile_job, "--yes", "--concurrency", 4, "--workers", 1)
     await hold.arrived.wait()
+    while (left := total(boss)) == 72:  # noqa: ASYNC110 - the batches before the held one are on their way
+        await asyncio.sleep(0.01)
     running.kill()
     await running.ended()
     hold.release()
     boss.faults.clear()
     let_leases_end(boss)
-    left = boss.queue_depth(upload_queue(1)).visible
     ended = await machine.run("join", "--job-id", 1, "--progress", "json")
     assert ended.code == 0, ended.all
-    assert ended.events[-2]["stored"] == left < 72
+    assert 0 < ended.events[-2]["stored"] <= left < 72
     await slices.assert_stored(boss)

@@ -143,7 +143,9 @@ class Queue:
         return Depth(self._total + self.filling - hidden, hidden - delayed, delayed)
 
     def expire(self, before: float) -> None:
-        """Drop messages sent before this time."""
+        """Drop messages sent before this time; a queue that is gone has none."""
+        if self._gone:
+            return
         newest = self._database.one(
             "SELECT id FROM messages WHERE sent_at >= ? ORDER BY id LIMIT 1", (before,)
         )

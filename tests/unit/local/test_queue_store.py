@@ -151,6 +151,13 @@ async def test_old_messages_expire(queue: Queue) -> None:
     assert queue.depth().visible == 0
 
 
+async def test_a_queue_deleted_while_others_are_tidied_is_left_alone(queue: Queue) -> None:
+    queue.send(["a"])
+    queue.close()
+    queue.expire(time.time() + 60)
+    await queue.checkpoint()
+
+
 @pytest.mark.parametrize("query", [queue_store.DUE, queue_store.HIDDEN, queue_store.NEXT_DUE])
 def test_no_query_scans_or_sorts(tmp_path: Path, query: str) -> None:
     connection = sqlite3.connect(tmp_path / "plan.sqlite")
