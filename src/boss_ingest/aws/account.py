@@ -13,7 +13,8 @@ from boss_ingest.aws.keys import Issue, KeyKeeper, Keyring, Keys
 from boss_ingest.aws.s3 import S3Bucket
 from boss_ingest.aws.signing import Signer
 from boss_ingest.aws.sqs import Sqs, SqsIndexQueue, SqsUploadQueue
-from boss_ingest.aws.transport import Transport, trust_of
+from boss_ingest.aws.transport import Transport
+from boss_ingest.config.trust import trust_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

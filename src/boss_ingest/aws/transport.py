@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 import aiohttp
 from yarl import URL
@@ -14,11 +13,11 @@ from boss_ingest.aws.body import MemoryBody
 from boss_ingest.aws.failures import BrokenOffError, told_as_ours
 from boss_ingest.config.hosts import is_loopback
 from boss_ingest.config.proxies import proxy_for
-from boss_ingest.errors import TransientError, UsageError
+from boss_ingest.errors import TransientError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
-    from pathlib import Path
     from types import TracebackType
 
     from boss_ingest.aws.signing import Signer
@@ -112,22 +111,6 @@ class Transport:
                 proxy=self._proxy,
             ) as response:
                 return Answer(response.status, response.headers, await _read(response, what))
-
-
-def trust_of(ca_bundle: Path | None) -> ssl.SSLContext | Literal[True]:
-    """What certificates are checked against: True is what aiohttp has read of the machine's own already.
-
-    Raises UsageError when the bundle is not a file of certificates.
-    """
-    if ca_bundle is None:
-        return True
-    try:
-        return ssl.create_default_context(cafile=ca_bundle)
-    except OSError as error:
-        raise UsageError(
-            f"the CA bundle {ca_bundle} cannot be used: {error.strerror or error}",
-            hint="it must be a file of PEM certificates",
-        ) from error
 
 
 async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

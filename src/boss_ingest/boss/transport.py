@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import email.utils
-import ssl
 import time
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import aiohttp
 from pydantic import SecretStr
@@ -19,7 +18,8 @@ from boss_ingest import __version__
 from boss_ingest.boss.answers import Answer
 from boss_ingest.config.hosts import is_loopback
 from boss_ingest.config.proxies import proxy_for
-from boss_ingest.errors import ConfigError, GaveUpError, TransientError, UsageError
+from boss_ingest.config.trust import trust_of
+from boss_ingest.errors import ConfigError, GaveUpError, TransientError
 
 _MOST_BYTES = 32 << 20
 
@@ -49,7 +49,7 @@ class Transport:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=_trust(self._ca_bundle)),
+            connector=aiohttp.TCPConnector(ssl=trust_of(self._ca_bundle)),
             cookie_jar=aiohttp.DummyCookieJar(),
             middlewares=(_once,),
             headers={"User-Agent": f"boss-ingest/{__version__}"},
@@ -157,18 +157,6 @@ def _checked(base_url: str, *, allow_http: bool) -> str:
 
 def _timeout(total_s: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=total_s, sock_connect=min(15.0, total_s), sock_read=total_s)
-
-
-def _trust(ca_bundle: Path | None) -> ssl.SSLContext | Literal[True]:
-    """Without a bundle True: what aiohttp has read of the machine's own certificates already."""
-    if ca_bundle is None:
-        return True
-    try:
-        return ssl.create_default_context(cafile=ca_bundle)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(
-            f"the CA bundle {ca_bundle} cannot be used: {error}", hint="it must be a file in PEM format"
-        ) from error
 
 
 async def _read(response: aiohttp.ClientResponse, most_bytes: int, doing: str) -> bytes:
