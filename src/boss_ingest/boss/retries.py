@@ -58,9 +58,10 @@ class Patience:
                 if isinstance(error, ForeignAnswerError) and not self.known:
                     raise
                 failing_s = self.clock() - began_s
-                pause_s = error.retry_after_s + self.pause_s(number)
-                if failing_s + pause_s > self.give_up_s:
+                left_s = self.give_up_s - failing_s
+                if left_s <= 0 or error.retry_after_s > left_s:
                     raise self._gave_up(error, number, failing_s) from error
+                pause_s = min(error.retry_after_s + self.pause_s(number), left_s)
                 _log.info("%s; trying again in %.1f s", error.what, pause_s)
                 self.tell(error, failing_s, pause_s)
             await self.sleep(pause_s)

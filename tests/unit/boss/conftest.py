@@ -11,7 +11,7 @@ from boss_ingest.boss.client import BossClient
 from tests.scripted_boss import ScriptedBoss
 
 TOKEN = "s3cret0token"
-FOUR_TRIES_S = 1.5  # the pauses between them are 0.2, 0.4 and 0.8 s
+FOUR_TRIES_S = 1.4  # the pauses between them are 0.2, 0.4 and 0.8 s
 
 
 @pytest.fixture

@@ -104,7 +104,24 @@ async def test_patience_ends_and_tells_how_often_it_tried(
     server.answers("GET ingest/", Reply(502, body=b"<html>Bad Gateway</html>"))
     with pytest.raises(GaveUpError, match=r"listing the ingest jobs.*HTTP 502.*tried 4 times"):
         await boss.jobs()
-    assert pauses == [0.2, 0.4, 0.8]
+    assert pauses == pytest.approx([0.2, 0.4, 0.8])
+
+
+async def test_the_last_pause_is_cut_short_so_that_all_of_the_time_promised_is_used(
+    server: ScriptedBoss, boss: BossClient, pauses: list[float]
+) -> None:
+    server.answers("GET ingest/", *[Reply(502)] * 4, JOBS)
+    assert await boss.with_patience(give_up_s=2.0).jobs() == []
+    assert pauses == [0.2, 0.4, 0.8, pytest.approx(0.6)]
+
+
+async def test_what_is_asked_for_with_retry_after_is_not_cut_short(
+    server: ScriptedBoss, boss: BossClient, pauses: list[float]
+) -> None:
+    server.answers("GET ingest/", Reply(503), Reply(503, headers={"Retry-After": "2"}))
+    with pytest.raises(GaveUpError, match="tried 2 times"):
+        await boss.with_patience(give_up_s=2.0).jobs()
+    assert pauses == [0.2]
 
 
 def test_pauses_grow_to_a_bound_and_are_jittered_in_full() -> None:
