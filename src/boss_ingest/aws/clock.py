@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from email.utils import parsedate_to_datetime
+
+from boss_ingest.config.http_time import timestamp_s
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +40,3 @@ class Clock:
         told = f"this machine's clock is {minutes:,.0f} minutes {'behind' if self._ahead_s > 0 else 'ahead'}"
         log.warning("%s; requests are now signed with the service's time", told)
         return f"{told}; set it, for example with NTP"
-
-
-def timestamp_s(http_date: str) -> float | None:
-    """Unix time of a `Date` or `Retry-After` header; None when it is no date."""
-    try:
-        return parsedate_to_datetime(http_date).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return None

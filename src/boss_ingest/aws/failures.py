@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from boss_ingest.aws.clock import timestamp_s
+from boss_ingest.config.http_time import retry_after_s
 from boss_ingest.errors import (
     CredentialsError,
     QueueGoneError,
@@ -108,7 +107,7 @@ def refusal(what: str, answer: Answer, code: str, clock: Clock) -> ServiceError:
         hint=hint,
         code=code,
         http_status=answer.status,
-        retry_after_s=_retry_after_s(answer.headers),
+        retry_after_s=min(retry_after_s(answer.headers.get("Retry-After", "")), _RETRY_AFTER_LIMIT_S),
     )
 
 
@@ -187,11 +186,3 @@ def _no_answer(error: Exception) -> tuple[str, str]:
     if isinstance(error, BrokenOffError | OSError):
         return "ConnectionBroke", ""
     return type(error).__name__, ""
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float:
-    value = headers.get("Retry-After", "")
-    if value.isascii() and value.isdigit():
-        return min(float(value), _RETRY_AFTER_LIMIT_S)
-    at_s = timestamp_s(value)
-    return min(max(at_s - time.time(), 0.0), _RETRY_AFTER_LIMIT_S) if at_s else 0.0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
-import time
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +15,7 @@ from yarl import URL
 from boss_ingest import __version__
 from boss_ingest.boss.answers import Answer
 from boss_ingest.config.hosts import is_loopback
+from boss_ingest.config.http_time import retry_after_s
 from boss_ingest.config.proxies import proxy_for
 from boss_ingest.config.trust import trust_of
 from boss_ingest.errors import ConfigError, GaveUpError, TransientError
@@ -120,7 +119,7 @@ class Transport:
         return Answer(
             status=response.status,
             body=body,
-            retry_after_s=_retry_after_s(response.headers.get("Retry-After", "")),
+            retry_after_s=retry_after_s(response.headers.get("Retry-After", "")),
             location=_place(response.headers.get("Location", "")),
         )
 
@@ -166,13 +165,3 @@ async def _read(response: aiohttp.ClientResponse, most_bytes: int, doing: str) -
         if len(body) > most_bytes:
             raise TransientError(f"{doing}: the answer is longer than {most_bytes:,} bytes")
     return bytes(body)
-
-
-def _retry_after_s(header: str) -> float:
-    """Seconds, from a number or a date; 0 when there is neither."""
-    if header.strip().isdecimal():
-        return float(header)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
