@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from boss_ingest.aws.clock import Clock
 from boss_ingest.aws.endpoints import Endpoints
-from boss_ingest.aws.keys import Issue, KeyKeeper, Keyring, Keys
+from boss_ingest.aws.keys import Issue, Keep, Keyring, Keys
 from boss_ingest.aws.s3 import S3Bucket
 from boss_ingest.aws.signing import Signer
 from boss_ingest.aws.sqs import Sqs, SqsIndexQueue, SqsUploadQueue
@@ -17,7 +17,7 @@ from boss_ingest.aws.transport import Transport
 from boss_ingest.config.trust import trust_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from boss_ingest.aws.bucket import Bucket
@@ -46,18 +46,17 @@ class Account:
         *,
         queue_url: str,
         concurrency: int,
-        renew_after_s: float = 3000.0,
         region: str | None = None,
         ca_bundle: Path | None = None,
         allow_http: bool = False,
         env: Mapping[str, str] = os.environ,
-        keep: Callable[..., KeyKeeper] = Keyring,
+        keep: Keep = Keyring,
     ) -> None:
         at = Endpoints.find(queue_url, env=env, region=region, allow_http=allow_http)
         trust = trust_of(ca_bundle)
         self._clock = Clock()
         signer = Signer(at.region, self._clock)
-        self._keyring = keep(issue, signer.use, renew_after_s=renew_after_s)
+        self._keyring = keep(issue, signer.use)
         self._to_sqs = Transport("sqs", at.sqs_url, signer, connections=_SQS_CONNECTIONS, trust=trust)
         self._to_s3 = Transport("s3", at.s3_url, signer, connections=concurrency, trust=trust)
         self._sqs = Sqs(self._to_sqs, self._clock)

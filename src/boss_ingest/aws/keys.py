@@ -39,6 +39,9 @@ class Keys:
 Issue = Callable[[], Awaitable[Keys]]
 """Asks the Boss for new keys, by joining the job. Raises IngestErrors; bounds its own time."""
 
+RENEW_AFTER_S = 3000.0
+"""Keys so old are replaced, well before the hour is over that they are taken to last."""
+
 PROPAGATION_S = 20.0
 """For so long after their issue, that AWS refuses keys says nothing about them."""
 
@@ -67,6 +70,10 @@ class KeyKeeper(Protocol):
         """Renew for ever."""
 
 
+Keep = Callable[[Issue, Callable[[Keys], None]], KeyKeeper]
+"""Makes who keeps the keys, of who issues them and what installs them."""
+
+
 @dataclass(frozen=True, slots=True)
 class _InUse:
     keys: Keys
@@ -85,13 +92,11 @@ class Keyring:
         issue: Issue,
         install: Callable[[Keys], None],
         *,
-        renew_after_s: float,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._issue = issue
         self._install = install
-        self._renew_after_s = renew_after_s
         self._clock = clock
         self._sleep = sleep
         self._one_at_a_time = asyncio.Lock()
@@ -128,7 +133,7 @@ class Keyring:
                 self._use(keys)
 
     async def renew_ahead_of_time(self) -> None:
-        """Renew for ever, at nine to ten tenths of `renew_after_s`: each host at its own moment.
+        """Renew for ever, at nine to ten tenths of RENEW_AFTER_S: each host at its own moment.
 
         New keys are put to use 20 s after their issue, or when the old are refused: until then the old are
         the ones that AWS knows.
@@ -168,7 +173,7 @@ class Keyring:
 
     def _use(self, keys: Keys) -> None:
         now_s = self._clock()
-        due_s = now_s + self._renew_after_s * random.uniform(0.9, 1.0)  # noqa: S311 - no secret
+        due_s = now_s + RENEW_AFTER_S * random.uniform(0.9, 1.0)  # noqa: S311 - no secret
         self._install(keys)
         self._in_use, self._former, self._pending = _InUse(keys, now_s, due_s), None, None
 

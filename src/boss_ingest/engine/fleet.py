@@ -30,7 +30,6 @@ from boss_ingest.engine.upload import Work
 from boss_ingest.engine.uploader import Access
 from boss_ingest.errors import CredentialsError, GaveUpError, IngestError
 
-_RENEW_AFTER_S = 3000.0
 _DEATHS = 3  # of each process, on average, with nothing stored in between: then there is no use in another
 _CLOSE_S, _DROP_S, _KILL_S = 15.0, 3.0, 1.0
 
@@ -67,7 +66,7 @@ class Fleet:
         self._tally = work.tally
         self._joined = dataclasses.replace(joined, credentials=None)
         self._access = access
-        self._keyring = Keyring(issue, self._lend, renew_after_s=_RENEW_AFTER_S)
+        self._keyring = Keyring(issue, self._lend)
         self._keys: Keys | None = None
         self._seats = [_Seat(number) for number in range(work.options.processes)]
         self._forecast = Forecast(work.expires, work.tally, work.observe)

@@ -129,7 +129,7 @@ class _LentKeys:
         self._say = say
         self._answer: asyncio.Future[IngestError | None] | None = None
 
-    def keeper(self, issue: Issue, install: Callable[[Keys], None], *, renew_after_s: float) -> _LentKeys:  # noqa: ARG002
+    def keeper(self, issue: Issue, install: Callable[[Keys], None]) -> _LentKeys:
         """As an `Account` makes it."""
         self._issue, self.install = issue, install
         return self

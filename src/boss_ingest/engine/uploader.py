@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from boss_ingest.aws.account import Account, Issue
-from boss_ingest.aws.keys import KeyKeeper, Keyring
+from boss_ingest.aws.keys import Keep, Keyring
 from boss_ingest.boss.jobs import Joined
 from boss_ingest.engine.pipeline import End
 from boss_ingest.engine.siblings import Siblings
@@ -51,7 +51,7 @@ async def open_here(
     issue: Issue,
     access: Access,
     *,
-    keep: Callable[..., KeyKeeper] = Keyring,
+    keep: Keep = Keyring,
     siblings: Siblings | None = None,
 ) -> AsyncIterator[Uploader]:
     """In this process; one of several has `siblings`, and its keys from their parent."""

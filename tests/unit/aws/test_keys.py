@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from boss_ingest.aws.keys import PROPAGATION_S, Keyring, Keys
+from boss_ingest.aws.keys import PROPAGATION_S, RENEW_AFTER_S, Keyring, Keys
 from boss_ingest.errors import CredentialsError, GaveUpError, IngestError, JobGoneError, TransientError
 from tests.doubles.warped_time import WarpedLoop
 
 EXPIRED = CredentialsError("storing x: ExpiredToken (400)", code="ExpiredToken")
-RENEW_AFTER_S = 3000.0
 
 
 class Boss:
@@ -30,9 +29,7 @@ class Boss:
         self.open = asyncio.Event()
         self.open.set()
         self._asleep: list[tuple[float, asyncio.Future[None]]] = []
-        self.keyring = Keyring(
-            self.issue, self.install, renew_after_s=RENEW_AFTER_S, clock=lambda: self.now_s, sleep=self.sleep
-        )
+        self.keyring = Keyring(self.issue, self.install, clock=lambda: self.now_s, sleep=self.sleep)
 
     async def issue(self) -> Keys:
         self.issued_at_s.append(self.now_s)
@@ -278,7 +275,7 @@ class Day:
 
     async def _work(self) -> None:
         clock = asyncio.get_running_loop().time
-        keyring = Keyring(self._issue, self._install, renew_after_s=RENEW_AFTER_S, clock=clock)
+        keyring = Keyring(self._issue, self._install, clock=clock)
         await keyring.start()
         renewal = asyncio.create_task(keyring.renew_ahead_of_time())
         refused_since_s: float | None = None
