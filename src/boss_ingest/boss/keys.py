@@ -7,6 +7,7 @@ Every key is `md5hex(base) & base`, where `base` joins decimal fields with `&`; 
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -102,6 +103,15 @@ class CuboidKey:
         """The voxel at the cuboid's low corner."""
         x, y, z = demorton(self.morton)
         return z * CUBOID_ZYX[0], y * CUBOID_ZYX[1], x * CUBOID_ZYX[2]
+
+
+def task_key(key: str) -> TileKey | ChunkKey | None:
+    """The tile or chunk that a key names; None when it names neither."""
+    kinds: tuple[type[TileKey | ChunkKey], ...] = (TileKey, ChunkKey)
+    for kind in kinds:
+        with suppress(ValueError):
+            return kind.decode(key)
+    return None
 
 
 def morton(x: int, y: int, z: int) -> int:

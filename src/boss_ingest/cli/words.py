@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from boss_ingest.boss.keys import ChunkKey, TileKey
+from boss_ingest.boss.keys import TileKey, task_key
 from boss_ingest.cli.pace import done_by_all
 from boss_ingest.engine import events
 
@@ -60,13 +59,12 @@ def moment(when: datetime) -> str:
 
 def task_name(key: str) -> str:
     """A task by its place in the volume, as its key tells it; else the key itself."""
-    kinds: tuple[tuple[type[TileKey | ChunkKey], str], ...] = ((TileKey, "tile"), (ChunkKey, "chunk"))
-    for kind, noun in kinds:
-        with suppress(ValueError):
-            index = kind.decode(key)
-            sample = f" t={index.t}" if index.t else ""
-            return f"{noun} z={index.z} y={index.y} x={index.x}{sample}"
-    return key
+    index = task_key(key)
+    if index is None:
+        return key
+    noun = "tile" if isinstance(index, TileKey) else "chunk"
+    sample = f" t={index.t}" if index.t else ""
+    return f"{noun} z={index.z} y={index.y} x={index.x}{sample}"
 
 
 def _waiting(event: events.Waiting) -> str:

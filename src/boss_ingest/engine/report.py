@@ -11,11 +11,10 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from boss_ingest.boss.keys import ChunkKey, TileKey
+from boss_ingest.boss.keys import task_key
 from boss_ingest.engine import events
 from boss_ingest.errors import TaskError
 
@@ -77,7 +76,7 @@ class Report:
     ) -> events.NotRecorded | None:
         record: dict[str, object] = {
             "time": _iso(self._now()), "job": self._job_id, "event": kind, "key": key,
-            "message_id": message_id, **place_of(key), **facts,
+            "message_id": message_id, **_place_of(key), **facts,
         }  # fmt: skip
         line = json.dumps({name: value for name, value in record.items() if value != ""}) + "\n"
         self.written[kind] += 1
@@ -97,14 +96,10 @@ class Report:
         self._torn = os.write(self._file, piece) < len(piece)  # less than all as the disk becomes full
 
 
-def place_of(key: str) -> dict[str, int]:
+def _place_of(key: str) -> dict[str, int]:
     """x, y, z and t of a tile or chunk in its key; nothing when the key has none."""
-    kinds: tuple[type[TileKey | ChunkKey], ...] = (TileKey, ChunkKey)
-    for kind in kinds:
-        with suppress(ValueError):
-            index = kind.decode(key)
-            return {"x": index.x, "y": index.y, "z": index.z, "t": index.t}
-    return {}
+    index = task_key(key)
+    return {"x": index.x, "y": index.y, "z": index.z, "t": index.t} if index else {}
 
 
 def _open(path: Path) -> tuple[int, bool]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boss_ingest.boss.keys import ChunkKey, CuboidKey, LookupIds, TileKey, demorton, morton
+from boss_ingest.boss.keys import ChunkKey, CuboidKey, LookupIds, TileKey, demorton, morton, task_key
 
 TILES = [
     ((1, 2, 3), 0, (5, 6, 1, 0), "03ca58a12ec662954ac12e06517d4269&1&2&3&0&5&6&1&0"),
@@ -118,6 +118,19 @@ def test_a_chunk_key_leads_back_to_its_chunk(key: ChunkKey) -> None:
 @given(st.builds(CuboidKey, lookup_ids, field, field, field))
 def test_a_cuboid_key_leads_back_to_its_cuboid(key: CuboidKey) -> None:
     assert CuboidKey.decode(key.encode()) == key
+
+
+@given(
+    st.builds(TileKey, lookup_ids, field, field, field, field, field)
+    | st.builds(ChunkKey, field, lookup_ids, field, field, field, field, field)
+)
+def test_the_key_of_a_task_tells_which_kind_it_is(key: TileKey | ChunkKey) -> None:
+    assert task_key(key.encode()) == key
+
+
+@given(st.builds(CuboidKey, lookup_ids, field, field, field).map(CuboidKey.encode) | st.text())
+def test_what_names_no_task_is_none(key: str) -> None:
+    assert task_key(key) is None
 
 
 def test_the_hash_of_a_key_is_not_looked_at() -> None:
