@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +13,7 @@ from boss_ingest.boss.resources import Channel, Collection, CoordinateFrame, Exp
 from boss_ingest.config.datatypes import ITEMSIZE_BYTES
 from boss_ingest.config.job_file import JobFile
 from boss_ingest.config.server_form import server_form
+from boss_ingest.engine.expiry import utc_now
 from boss_ingest.engine.harm import others_code
 from boss_ingest.engine.job_record import JobRecord, remember
 from boss_ingest.engine.open_source import open_reader
@@ -49,7 +49,7 @@ async def create_job(
         config=str(job.source.resolve()),
         directory=str(Path.cwd()),
         local=local,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=utc_now().isoformat(timespec="seconds"),
     )
     remember(record, env)
     return made.id

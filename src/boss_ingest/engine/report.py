@@ -11,11 +11,12 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from boss_ingest.boss.keys import task_key
 from boss_ingest.engine import events
+from boss_ingest.engine.expiry import utc_now
 from boss_ingest.errors import TaskError
 
 SET_ASIDE, STORED = "set aside", "stored"
@@ -29,13 +30,7 @@ class Report:
     A full disk or a folder that cannot be written stops nothing; every later line is tried all the same.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        job_id: int,
-        *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
+    def __init__(self, path: Path, job_id: int, *, now: Callable[[], datetime] = utc_now) -> None:
         self.path = path
         self.written: Counter[str] = Counter()
         self._job_id = job_id
