@@ -280,6 +280,7 @@ class Pipeline:
             key_of(lease), lease.message_id, tries, error, max(0.0, lease.deadline_s - _now_s())
         )
         self._wanted.settle(event.key, stored=False)
+        self._ledger.set_aside(lease.message_id)
         self._tally.set_aside.add(event)
         self._tally.set_aside.hidden_until(lease.deadline_s)
         self._observe(event)
