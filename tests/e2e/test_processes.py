@@ -45,9 +45,11 @@ async def test_tiles_are_stored_by_both_after_one_join_and_the_counts_are_of_bot
         return '"Outcome"' in line
 
     await hold.arrived.wait()
-    command_lines = [command_line(child) for child in children_of(running.pid)]
+    children = children_of(running.pid)
+    command_lines = [command_line(child) for child in children]
     assert ["fleet_member" in line for line in command_lines] == [True, True]
     assert boss.token not in "".join(command_lines)
+    assert [has_the_sdk(pid) for pid in (running.pid, *children)] == [False, True, True]
     await running.has_stored(16)
     hold.release()
     await running.until(look)
@@ -171,3 +173,8 @@ def children_of(pid: int) -> list[int]:
 
 def command_line(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text() + Path(f"/proc/{pid}/environ").read_text()
+
+
+def has_the_sdk(pid: int) -> bool:
+    """Told by a compiled library that only the SDK wants."""
+    return "wrapt" in Path(f"/proc/{pid}/maps").read_text()

@@ -51,7 +51,8 @@ async def ingest(work: Work, boss: BossClient, job_id: int, *, ca_bundle: Path |
     Raises any IngestError that ends the run; its `exit_code` is the process's. Whatever happens,
     what was not stored is still in the queue.
     """
-    asyncio.get_running_loop().run_in_executor(None, import_sdk)  # it is wanted after the join
+    if work.options.processes == 1:  # the parent of several has no use for it
+        asyncio.get_running_loop().run_in_executor(None, import_sdk)  # it is wanted after the join
     try:
         return await _until_it_ends(work, boss, job_id, ca_bundle=ca_bundle)
     except StopRequestedError as error:
