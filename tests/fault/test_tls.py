@@ -13,9 +13,17 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
+from boss_ingest.aws.queue import Lease
 from boss_ingest.boss.client import BossClient
 from boss_ingest.boss.keys import LookupIds, TileKey
-from boss_ingest.errors import ConfigError, GaveUpError, IngestError, RefusedError, TransientError
+from boss_ingest.errors import (
+    ConfigError,
+    GaveUpError,
+    IngestError,
+    RefusedError,
+    ThrottledError,
+    TransientError,
+)
 from tests.command import Machine
 from tests.contract.throwaway_tls import Certificates, certificates, tls_front
 from tests.unit.aws.scripted_server import Request, Script, account, respond, scripted
@@ -69,7 +77,7 @@ async def test_a_job_runs_with_the_bundle_and_not_without(
         job = slices.write_job(tmp_path / "job.json", url)
         refused = await machine.run("run", job, "--yes")
         assert refused.code == 7, refused.all
-        assert "CA bundle" in refused.err
+        assert "--ca-bundle" in refused.err
         assert not ground.faults.calls
         ended = await machine.run("run", job, "--yes", "--ca-bundle", pem.ca_bundle)
         assert ended.code == 0, ended.all
@@ -86,12 +94,58 @@ async def test_a_certificate_that_is_good_for_nothing_is_refused_by_all_three(
             with pytest.raises(GaveUpError, match="no trusted connection"):
                 await boss.jobs()
         async with account(url, ca_bundle=bad.ca_bundle) as aws:
-            with pytest.raises(TransientError) as of_s3:
-                await aws.bucket("tiles").put(KEY, b"body", metadata={})
-            with pytest.raises(TransientError) as of_sqs:
-                await aws.upload_queue(f"{url}/1/q").lease(1, wait_s=0, lease_s=60)
-    assert {of_s3.value.code, of_sqs.value.code} == {"UntrustedCertificate"}
+            for call in (
+                aws.bucket("tiles").put(KEY, b"body", metadata={}),
+                aws.upload_queue(f"{url}/1/q").lease(1, wait_s=0, lease_s=60),
+                aws.upload_queue(f"{url}/1/q").acknowledge(Lease("m", "receipt", "", 0.0, 1)),
+            ):
+                with pytest.raises(GaveUpError, match="no trusted connection") as caught:
+                    await call
+                assert url.removeprefix("https://") in caught.value.what
+                told_of_the_bundle = str(bad.ca_bundle) in caught.value.hint
+                assert told_of_the_bundle == (why == "of another authority"), "else it would be no help"
     assert not ground.faults.calls
+
+
+async def test_a_run_whose_sqs_and_s3_show_an_untrusted_certificate_ends_at_once_and_says_what_to_do(
+    ground: Ground, slices: Source, pem: Certificates, tmp_path: Path
+) -> None:
+    """The Boss itself is trusted, and the job made: it can be gone on with."""
+    await slices.make_channel(ground.boss)
+    async with tls_front(ground.boss.url, pem) as url, machine_of(ground, url, tmp_path) as machine:
+        ended = await machine.run("run", slices.write_job(tmp_path / "job.json", ground.boss), "--yes")
+        assert ended.code == 7, ended.all
+        assert f"no trusted connection to {url.removeprefix('https://')}" in ended.err
+        assert "--ca-bundle" in ended.err
+        assert len(ground.faults.calls) > 0
+        assert not ground.stored_tiles()
+
+
+async def test_one_connection_of_many_that_is_not_trusted_ends_it_too(
+    pem: Certificates, tmp_path: Path
+) -> None:
+    """A balancer behind which one server has another's certificate: who knows what else is wrong with it."""
+    good, bad = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    other = unusable(tmp_path, "of another host")
+    good.load_cert_chain(pem.chain, pem.key)
+    bad.load_cert_chain(other.chain, other.key)
+    contexts = iter([good, bad])
+
+    def next_of_the_servers(found: ssl.SSLObject, _name: str | None, _: ssl.SSLContext) -> None:
+        found.context = next(contexts)
+
+    good.sni_callback = next_of_the_servers  # type: ignore[assignment]  # asyncio gives it SSLObjects
+    refused = respond("503 Slow Down", b"<Error><Code>SlowDown</Code></Error>", Connection="close")
+    async with (
+        scripted(refused, tls=good) as server,
+        account(server.url, ca_bundle=pem.ca_bundle) as aws,
+    ):
+        bucket = aws.bucket("tiles")
+        with pytest.raises(ThrottledError):
+            await bucket.put(KEY, b"body", metadata={})
+        with pytest.raises(GaveUpError, match="no trusted connection"):
+            await bucket.put(KEY, b"body", metadata={})
+    assert len(server.requests) == 1
 
 
 @dataclass

@@ -14,7 +14,6 @@ from boss_ingest.aws.s3 import S3Bucket
 from boss_ingest.aws.signing import Signer
 from boss_ingest.aws.sqs import Sqs, SqsIndexQueue, SqsUploadQueue
 from boss_ingest.aws.transport import Transport
-from boss_ingest.config.trust import trust_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,12 +52,11 @@ class Account:
         keep: Keep = Keyring,
     ) -> None:
         at = Endpoints.find(queue_url, env=env, region=region, allow_http=allow_http)
-        trust = trust_of(ca_bundle)
         self._clock = Clock()
         signer = Signer(at.region, self._clock)
         self._keyring = keep(issue, signer.use)
-        self._to_sqs = Transport("sqs", at.sqs_url, signer, connections=_SQS_CONNECTIONS, trust=trust)
-        self._to_s3 = Transport("s3", at.s3_url, signer, connections=concurrency, trust=trust)
+        self._to_sqs = Transport("sqs", at.sqs_url, signer, connections=_SQS_CONNECTIONS, ca_bundle=ca_bundle)
+        self._to_s3 = Transport("s3", at.s3_url, signer, connections=concurrency, ca_bundle=ca_bundle)
         self._sqs = Sqs(self._to_sqs, self._clock)
         self._connections = AsyncExitStack()
         self._queues: list[SqsUploadQueue | SqsIndexQueue] = []

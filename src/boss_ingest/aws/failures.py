@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from boss_ingest.config.http_time import retry_after_s
+from boss_ingest.config.trust import untrusted
 from boss_ingest.errors import (
     CredentialsError,
     QueueGoneError,
@@ -25,6 +26,7 @@ from boss_ingest.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
 
     from boss_ingest.aws.clock import Clock
     from boss_ingest.aws.transport import Answer
@@ -78,8 +80,11 @@ _HINTS: dict[type[ServiceError], str] = {
 
 
 @asynccontextmanager
-async def told_as_ours(what: str, *, limit_s: float) -> AsyncIterator[None]:
-    """Bound one request to `limit_s` and raise whatever fails in it as a ServiceError on `what`."""
+async def told_as_ours(what: str, *, limit_s: float, ca_bundle: Path | None) -> AsyncIterator[None]:
+    """Bound one request to `limit_s` and raise whatever fails in it as a ServiceError on `what`.
+
+    But GaveUpError where the certificate is not trusted: that does not pass.
+    """
     try:
         async with asyncio.timeout(limit_s):
             yield
@@ -90,6 +95,10 @@ async def told_as_ours(what: str, *, limit_s: float) -> AsyncIterator[None]:
         ) from None
     except TimeoutError:
         raise TransientError(f"{what}: no answer within {limit_s:g} s", code="Timeout") from None
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise untrusted(
+            what, f"{error.host}:{error.port}", error.certificate_error, ca_bundle=ca_bundle
+        ) from None
     except (aiohttp.ClientError, OSError) as error:
         code, hint = _no_answer(error)
         raise TransientError(f"{what}: no usable answer ({code})", hint=hint, code=code) from None
@@ -178,7 +187,7 @@ def _region(answer: Answer) -> str:
 def _no_answer(error: Exception) -> tuple[str, str]:
     """A code for what stood between us and an answer, and a way out."""
     if isinstance(error, aiohttp.ClientSSLError):
-        return "UntrustedCertificate", "name your CA bundle, or correct the endpoint's URL"
+        return "TlsFailed", "does the endpoint's URL name a server that speaks https?"
     if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
         return "ProxyConnectionError", "the proxy named by HTTPS_PROXY or HTTP_PROXY does not let us through"
     if isinstance(error, aiohttp.ClientConnectorError):

@@ -13,11 +13,12 @@ from boss_ingest.aws.body import MemoryBody
 from boss_ingest.aws.failures import BrokenOffError, told_as_ours
 from boss_ingest.config.hosts import is_loopback
 from boss_ingest.config.proxies import proxy_for
+from boss_ingest.config.trust import trust_of
 from boss_ingest.errors import TransientError
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Mapping
+    from pathlib import Path
     from types import TracebackType
 
     from boss_ingest.aws.signing import Signer
@@ -46,12 +47,13 @@ class Transport:
     """
 
     def __init__(
-        self, service: str, base_url: str, signer: Signer, *, connections: int, trust: ssl.SSLContext | bool
+        self, service: str, base_url: str, signer: Signer, *, connections: int, ca_bundle: Path | None
     ) -> None:
         self._service = service
         self._signer = signer
         self._connections = connections
-        self._trust = trust
+        self._ca_bundle = ca_bundle
+        self._trust = trust_of(ca_bundle)
         self._url = URL(base_url)
         self._prefix = self._url.raw_path.rstrip("/")
         self._origin = str(self._url.origin())
@@ -95,12 +97,13 @@ class Transport:
         """Send one request and read the whole answer, within `limit_s`.
 
         `path` starts with a slash and is escaped; names of `headers`, which is added to, are in lower
-        case; `payload` is what the signature says of the body. Raises TransientError when there is no answer.
+        case; `payload` is what the signature says of the body. Raises TransientError when there is no answer,
+        GaveUpError when the certificate is not trusted.
         """
         assert self._session is not None, "use `async with`"
         path = self._prefix + path
         headers["host"] = self._host
-        async with told_as_ours(what, limit_s=limit_s):
+        async with told_as_ours(what, limit_s=limit_s, ca_bundle=self._ca_bundle):
             self._signer.sign(self._service, method, path, headers, payload)
             async with self._session.request(
                 method,

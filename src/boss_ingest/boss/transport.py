@@ -17,8 +17,8 @@ from boss_ingest.boss.answers import Answer
 from boss_ingest.config.hosts import is_loopback
 from boss_ingest.config.http_time import retry_after_s
 from boss_ingest.config.proxies import proxy_for
-from boss_ingest.config.trust import trust_of
-from boss_ingest.errors import ConfigError, GaveUpError, TransientError
+from boss_ingest.config.trust import trust_of, untrusted
+from boss_ingest.errors import ConfigError, TransientError
 
 _MOST_BYTES = 32 << 20
 
@@ -96,9 +96,8 @@ class Transport:
                 return self._answer(response, body)
         # None of these is chained: aiohttp's errors can carry the request's headers, and with them the token.
         except aiohttp.ClientConnectorCertificateError as error:
-            raise GaveUpError(
-                f"{doing}: no trusted connection to {self._base_url}: {error}",
-                hint="if your site signs its own certificates, give the file of its authority as CA bundle",
+            raise untrusted(
+                doing, f"{error.host}:{error.port}", error.certificate_error, ca_bundle=self._ca_bundle
             ) from None
         except aiohttp.ClientConnectorError as error:
             raise NeverSentError(

@@ -14,7 +14,7 @@ import pytest
 
 from boss_ingest.aws import s3, transport
 from boss_ingest.aws.checksums import crc64nvme
-from boss_ingest.errors import RefusedError, ThrottledError, TransientError, UsageError
+from boss_ingest.errors import GaveUpError, RefusedError, ThrottledError, TransientError, UsageError
 from tests.unit.aws.scripted_server import Request, account, respond, scripted
 
 if TYPE_CHECKING:
@@ -173,14 +173,29 @@ async def test_over_tls_the_body_is_not_signed_and_the_bundle_is_trusted(certifi
         async with account(server.url, ca_bundle=certificate) as opened:
             await opened.bucket("tiles").put(KEY, BODY, metadata={})
         async with account(server.url) as opened:
-            with pytest.raises(TransientError, match="UntrustedCertificate") as untrusted:
+            with pytest.raises(
+                GaveUpError, match=r"no trusted connection to 127\.0\.0\.1:\d+: self"
+            ) as untrusted:
                 await opened.bucket("tiles").put(KEY, BODY, metadata={})
     (request,) = server.requests
     assert request.body == BODY
     assert request.headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
     assert request.headers["x-amz-checksum-crc64nvme"] == crc64nvme(BODY)
     assert not {"expect", "transfer-encoding", "content-encoding", "x-amz-trailer"} & set(request.headers)
-    assert "CA bundle" in untrusted.value.hint
+    assert "--ca-bundle" in untrusted.value.hint
+
+
+async def test_a_server_that_speaks_no_tls_is_no_matter_of_certificates() -> None:
+    async def speak_http(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(respond("400 Bad Request"))
+        writer.close()
+
+    server = await asyncio.start_server(speak_http, "127.0.0.1", 0)
+    url = "https://{}:{}".format(*server.sockets[0].getsockname())
+    async with server, account(url) as opened:
+        with pytest.raises(TransientError, match="TlsFailed") as failed:
+            await opened.bucket("tiles").put(KEY, BODY, metadata={})
+    assert "URL" in failed.value.hint
 
 
 async def test_a_kept_connection_that_has_gone_stale_is_told_and_no_put_is_repeated_unasked() -> None:
