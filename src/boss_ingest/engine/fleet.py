@@ -3,7 +3,7 @@
 Each child is a whole client of its own, with its share of the concurrency, the memory and the workers.
 The parent leases nothing. It keeps the keys of all, so that the Boss is joined once; adds up what the
 children count, so that whoever watches sees one client; tells each what the others set aside, so that a
-task that fails is not tried by all; and replaces those that die.
+task that fails is not tried by all; and replaces those that die or hang.
 """
 
 from __future__ import annotations
@@ -186,7 +186,9 @@ class Fleet:
     async def _live(self, seat: _Seat) -> None:
         """From the start of a child to its end."""
         try:
-            process = seat.process = await MemberProcess.start(seat.number + 1)
+            process = seat.process = await MemberProcess.start(
+                seat.number + 1, silence_s=self._work.options.silence_s
+            )
         except OSError as error:
             raise GaveUpError(
                 f"no more process can be started: {error}",

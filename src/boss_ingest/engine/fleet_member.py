@@ -31,6 +31,7 @@ from boss_ingest.errors import CredentialsError, IngestError
 from boss_ingest.plugins.loading import load_source
 
 _TELL_S = 0.1
+_BEAT_S = 1.0  # the longest silence of one whose event loop runs
 
 Say = Callable[[wire.FromChild], None]
 
@@ -164,6 +165,7 @@ class _Member:
         self._say = say
         self._told: list[events.Event] = []
         self._last = wire.Progress(Tally().counts)
+        self._told_at_s = 0.0
         self._siblings = begin.siblings
         self._rounds: asyncio.Queue[wire.Run | wire.Close] = asyncio.Queue()
         self._keys = _LentKeys(say)
@@ -247,13 +249,14 @@ class _Member:
             await asyncio.sleep(_TELL_S)
 
     def _tell(self) -> None:
-        """Tell the parent what is new since the last time, if anything is."""
+        """Tell the parent what is new since the last time; now and then also that nothing is."""
         tally, now_s = self._work.tally, asyncio.get_running_loop().time()
         left = None
         if tally.left_visible is not None and tally.left_in_flight is not None:
             left = wire.Left(tally.left_visible, tally.left_in_flight)
         progress = wire.Progress(tally.counts, tuple(self._told), left)
-        if progress != self._last:
+        if progress != self._last or now_s - self._told_at_s >= _BEAT_S:
+            self._told_at_s = now_s
             self._last = dataclasses.replace(progress, events=())
             self._told.clear()
             back_s = max(0.0, tally.set_aside.back_s - now_s)

@@ -17,19 +17,22 @@ log = logging.getLogger(__name__)
 
 _BOOT = "import sys; sys.path[:] = {path!r}; from boss_ingest.engine.fleet_member import main; main()"
 _REAP_S = 10.0
+_LOOKS = 20  # at whether it has said something, in all the time that it may be silent
 
 
 class MemberProcess:
     """A fresh interpreter in a session of its own, so that Ctrl-C on a terminal does not reach it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, number: int) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, number: int, *, silence_s: float) -> None:
         self._process = process
         self._number = number
+        self._silence_s = silence_s
+        self._fell_silent = False
         self._last_lines: collections.deque[str] = collections.deque(maxlen=16)
         self._logging = asyncio.create_task(self._log_lines())
 
     @classmethod
-    async def start(cls, number: int) -> Self:
+    async def start(cls, number: int, *, silence_s: float) -> Self:
         """Start one, to be called `number` in the log. Raises OSError."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -41,7 +44,7 @@ class MemberProcess:
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
-        return cls(process, number)
+        return cls(process, number, silence_s=silence_s)
 
     def tell(self, message: wire.ToChild) -> None:
         """Say something; one that is gone hears nothing."""
@@ -51,9 +54,22 @@ class MemberProcess:
             pipe.write(wire.pack(message))
 
     async def hear(self) -> wire.FromChild:
-        """What it says next. Raises EOFError when it says nothing any more."""
+        """What it says next. Raises EOFError when it says nothing any more; for too long, and it is ended.
+
+        Only time in which this process runs is counted: after a sleep of both, what was said is heard first.
+        """
         assert self._process.stdout is not None
-        return await wire.hear(self._process.stdout)
+        hearing = asyncio.create_task(wire.hear(self._process.stdout))
+        try:
+            for _ in range(_LOOKS):
+                await asyncio.wait([hearing], timeout=self._silence_s / _LOOKS)
+                if hearing.done():
+                    return hearing.result()
+        finally:
+            hearing.cancel()
+        self._fell_silent = True
+        self.kill()
+        raise EOFError
 
     def kill(self) -> None:
         """End it without waiting; the worker processes it has end with it."""
@@ -76,7 +92,8 @@ class MemberProcess:
         finally:
             self.kill()
             self._logging.cancel()
-        return _how(code) + "".join(f"\n    {line}" for line in self._last_lines)
+        how = f"it said nothing for {self._silence_s:g} s" if self._fell_silent else _how(code)
+        return how + "".join(f"\n    {line}" for line in self._last_lines)
 
     async def _log_lines(self) -> None:
         assert self._process.stderr is not None

@@ -50,6 +50,7 @@ class Options:
     codec: Codec | None = None  # of cuboids; None: what fits the channel
     include_outside: bool = False  # also store cuboids wholly outside the extent
     manual_complete: bool = False
+    silence_s: float = 120.0  # of one of several processes, which then hangs: no read may take so long
     processes: int = 1  # that upload, each with its share of the concurrency, the memory and the workers
 
     @property

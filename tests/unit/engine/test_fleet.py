@@ -82,7 +82,7 @@ class Child:
 
     async def hears(self, wanted: wire.ToChild | type[Any]) -> Any:
         """Wait until it was told this, or something of this kind."""
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(60.0):
             while True:
                 for message in self.told:
                     if message == wanted or type(message) is wanted:
@@ -118,7 +118,8 @@ class Rig:
             raise given
         return given
 
-    async def start(self, _: int) -> Child:
+    async def start(self, _: int, *, silence_s: float) -> Child:
+        assert silence_s == self.work.options.silence_s
         child = Child()
         child.say(self.first_words.get(len(self.children), wire.Ready()))
         self.children.append(child)
@@ -127,7 +128,7 @@ class Rig:
 
     async def child(self, number: int) -> Child:
         """That child, once it was started."""
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(60.0):
             while len(self.children) <= number:
                 self._started.clear()
                 await self._started.wait()
@@ -164,7 +165,7 @@ def aside(name: str) -> events.SetAside:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(60.0):
         while not condition():  # noqa: ASYNC110 - the fleet has no event for every message it takes
             await asyncio.sleep(0)
 
@@ -414,7 +415,7 @@ async def test_going_back_to_what_was_set_aside_is_shared(rig: Rig) -> None:
 async def test_a_process_that_cannot_be_started_ends_the_run(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(_: int) -> Child:
+    async def refuse(_: int, **_options: object) -> Child:
         raise OSError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(fleet.MemberProcess, "start", refuse)
@@ -426,10 +427,10 @@ async def test_a_process_that_cannot_be_started_ends_the_run(
 async def test_one_that_starts_while_all_ends_is_ended(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     late, let_go = asyncio.Event(), asyncio.Event()
 
-    async def start_late(number: int) -> Child:
+    async def start_late(number: int, *, silence_s: float) -> Child:
         late.set()
         await let_go.wait()
-        return await rig.start(number)
+        return await rig.start(number, silence_s=silence_s)
 
     async with rig.fleet():
         monkeypatch.setattr(fleet.MemberProcess, "start", start_late)
