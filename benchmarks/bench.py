@@ -18,9 +18,9 @@ from benchmarks.clients import CLIENTS, Ground
 from benchmarks.discard_sink import Running, running_sink
 from benchmarks.measuring import Figures, median
 from benchmarks.processes import RunError
-from benchmarks.put import throw_away_tls
 from benchmarks.schedule import Schedule
 from benchmarks.workloads import ALL, Workload
+from tests.contract.throwaway_tls import certificates
 
 SPARE_BYTES = 4 << 30
 Row = tuple[str, int, str]
@@ -68,11 +68,11 @@ def run_all(asked: Asked) -> Found:
     progress = _Progress(rows * asked.pairs)
     with ExitStack() as stack:
         folder = stack.enter_context(scratch())
-        pem, ca_bundle = throw_away_tls(folder)
+        pem = certificates(folder)
         sink = stack.enter_context(running_sink())
         tls_sink = stack.enter_context(running_sink(certificate=pem))
         for name in asked.workloads:
-            _workload(ALL[name], asked, found, progress, (folder / name, sink, tls_sink, ca_bundle))
+            _workload(ALL[name], asked, found, progress, (folder / name, sink, tls_sink, pem.ca_bundle))
     return found
 
 

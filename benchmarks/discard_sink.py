@@ -17,7 +17,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.contract.throwaway_tls import Certificates
 
 MessageBody = Callable[[int], str]
 """The body of the n-th message of the upload queue."""
@@ -168,13 +171,15 @@ class Service:
         }
 
 
-def _run(pipe: Connection, messages: int, message_body: MessageBody, certificate: Path | None) -> None:
+def _run(
+    pipe: Connection, messages: int, message_body: MessageBody, certificate: Certificates | None
+) -> None:
     async def serve() -> None:
         service = Service(messages, message_body)
         tls = None
         if certificate is not None:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            tls.load_cert_chain(certificate)
+            tls.load_cert_chain(certificate.chain, certificate.key)
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: _Sink(service), "127.0.0.1", 0, backlog=1024, ssl=tls)
         scheme = "http" if tls is None else "https"
@@ -211,9 +216,9 @@ def no_message(_number: int) -> str:
 
 @contextmanager
 def running_sink(
-    messages: int = 0, message_body: MessageBody = no_message, *, certificate: Path | None = None
+    messages: int = 0, message_body: MessageBody = no_message, *, certificate: Certificates | None = None
 ) -> Iterator[Running]:
-    """`certificate` is a PEM file with certificate and key; with it the sink speaks TLS."""
+    """With a `certificate` the sink speaks TLS."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_run, args=(theirs, messages, message_body, certificate), daemon=True)

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime
 import io
 import multiprocessing
 import os
-import platform
 import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -23,6 +21,7 @@ from PIL import Image
 from pydantic import SecretStr
 
 from benchmarks.discard_sink import running_sink
+from benchmarks.page import conditions, show, table
 from benchmarks.processes import cpu_seconds
 from benchmarks.put_contenders import message_body
 from boss_ingest.aws.keys import Keys
@@ -38,8 +37,8 @@ from boss_ingest.plugins.loading import load_source
 from boss_ingest.plugins.reader import Setup, SourceInfo, TileIndex, TileReader
 from tests.job_files import tile_job, write
 
-RESULTS = Path(__file__).parent / "results"
 SIDE = 256  # pixels: noise of 64 KiB
+HEAD = ["processes", "tiles/s", "×", "CPU ms per tile", "the parent's", "tiles per CPU s", "requests a tile"]
 
 
 class SameTile(TileReader):
@@ -141,16 +140,6 @@ def run(tiles: int, processes: int, concurrency: int) -> Seconds:
     return replace(seconds, requests=sink.calls.total())
 
 
-def _conditions(arguments: argparse.Namespace) -> str:
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    return (
-        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} shared cores, Python "
-        f"{platform.python_version()}. Load average when it began: {load}. {arguments.tiles:,} tiles of "
-        f"64 KiB, {arguments.concurrency} PUTs at once a process; {arguments.pairs} runs of each in turns, "
-        "each with new processes and a new sink, medians. The sink is one more process on the same cores."
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tiles", type=int, default=20000)
@@ -159,19 +148,17 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=PUTS, help="of each process")
     parser.add_argument("--write", action="store_true", help="into benchmarks/results")
     arguments = parser.parse_args()
-    lines = [
-        "# Uploading processes side by side",
-        "",
-        _conditions(arguments),
-        "",
-        "| processes | tiles/s | × | CPU ms per tile | the parent's | tiles per CPU s | requests a tile |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    told = (
+        f"{conditions()} {arguments.tiles:,} tiles of 64 KiB, {arguments.concurrency} PUTs at once a "
+        f"process; {arguments.pairs} runs of each in turns, each with new processes and a new sink, medians. "
+        "The sink is one more process on the same cores."
+    )
     runs: dict[int, list[Seconds]] = {processes: [] for processes in arguments.processes}
     for _ in range(arguments.pairs):
         for processes, seconds in runs.items():
             seconds.append(run(arguments.tiles, processes, arguments.concurrency))
     first = runs[arguments.processes[0]]
+    rows = []
     for processes, seconds in runs.items():
         wall, cpu, parent_cpu = (
             statistics.median(getattr(one, name) for one in seconds) / arguments.tiles
@@ -179,14 +166,19 @@ def main() -> None:
         )
         requests = statistics.median(one.requests for one in seconds) / arguments.tiles
         times = statistics.median(one.wall / more.wall for one, more in zip(first, seconds, strict=True))
-        lines.append(
-            f"| {processes} | {1 / wall:,.0f} | {times:.2f} | {1000 * cpu:.2f} | {1000 * parent_cpu:.3f} "
-            f"| {1 / cpu:,.0f} | {requests:.2f} |"
+        rows.append(
+            [
+                str(processes),
+                f"{1 / wall:,.0f}",
+                f"{times:.2f}",
+                f"{1000 * cpu:.2f}",
+                f"{1000 * parent_cpu:.3f}",
+                f"{1 / cpu:,.0f}",
+                f"{requests:.2f}",
+            ]
         )
-    print("\n".join(lines))
-    if arguments.write:
-        path = RESULTS / f"processes-{datetime.datetime.now(datetime.UTC):%Y-%m-%d}.md"
-        path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    lines = ["# Uploading processes side by side", "", told, "", *table(HEAD, rows)]
+    show(lines, keep_as="processes" if arguments.write else None)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,7 @@ See benchmarks/README.md.
 from __future__ import annotations
 
 import argparse
-import datetime
-import importlib.metadata
 import multiprocessing
-import os
-import platform
 import statistics
 import tempfile
 from collections import defaultdict
@@ -18,9 +14,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import trustme
-
 from benchmarks.discard_sink import running_sink
+from benchmarks.page import conditions, show, table
 from benchmarks.put_contenders import (
     Load,
     Seconds,
@@ -29,8 +24,8 @@ from benchmarks.put_contenders import (
     measure_pipeline,
     message_body,
 )
+from tests.contract.throwaway_tls import Certificates, certificates
 
-RESULTS = Path(__file__).parent / "results"
 SIZES = {65536: 1000, 262144: 1000, 2097152: 300}
 """PUTs of a run, by bytes of a body."""
 
@@ -52,13 +47,13 @@ def in_a_fresh_process(measure: Callable[[Load], Seconds], load: Load) -> Second
         return pool.submit(measure, load).result()
 
 
-def puts(repeats: int, concurrency: int, pem: Path | None, ca_bundle: Path | None) -> Iterable[list[str]]:
+def puts(repeats: int, concurrency: int, pem: Certificates | None) -> Iterable[list[str]]:
     with running_sink(certificate=pem) as sink:
         for size_bytes, count in SIZES.items():
             runs = defaultdict(list)
             for _ in range(repeats):
                 for name, measure in CONTENDERS.items():
-                    load = Load(sink.url, count, size_bytes, concurrency, ca_bundle)
+                    load = Load(sink.url, count, size_bytes, concurrency, pem.ca_bundle if pem else None)
                     runs[name].append(in_a_fresh_process(measure, load))
             for name, seconds in runs.items():
                 cpu = statistics.median(one.cpu for one in seconds) / count
@@ -95,31 +90,6 @@ def pipeline(repeats: int, concurrency: int, tiles: int) -> Iterable[list[str]]:
         ]
 
 
-def table(head: list[str], rows: Iterable[list[str]]) -> list[str]:
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(cells) + " |" for cells in lines]
-
-
-def throw_away_tls(directory: Path) -> tuple[Path, Path]:
-    """A PEM file for the server, and the authority to trust."""
-    authority = trustme.CA()
-    pem, ca_bundle = directory / "server.pem", directory / "ca.pem"
-    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(pem)
-    authority.cert_pem.write_to_path(ca_bundle)
-    return pem, ca_bundle
-
-
-def conditions(arguments: argparse.Namespace) -> str:
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    return (
-        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} shared cores, "
-        f"Python {platform.python_version()}, {versions}. Load average when it began: {load}. "
-        f"{arguments.concurrency} PUTs at once; medians of {arguments.repeats} runs in turns, each in a new "
-        "process; the clients share the machine with the sink and with other work, so CPU seconds count."
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
@@ -129,18 +99,19 @@ def main() -> None:
     )
     parser.add_argument("--write", action="store_true", help="into benchmarks/results")
     arguments = parser.parse_args()
-    lines = ["# PUTs into a sink on loopback", "", conditions(arguments), ""]
+    told = (
+        f"{conditions(*LIBRARIES)} {arguments.concurrency} PUTs at once; medians of {arguments.repeats} runs "
+        "in turns, each in a new process; the clients share the machine with the sink and with other work, "
+        "so CPU seconds count."
+    )
+    lines = ["# PUTs into a sink on loopback", "", told, ""]
     with tempfile.TemporaryDirectory() as directory:
-        pem, ca_bundle = throw_away_tls(Path(directory))
-        rows = [*puts(arguments.repeats, arguments.concurrency, None, None)]
-        rows += puts(arguments.repeats, arguments.concurrency, pem, ca_bundle)
+        rows = [*puts(arguments.repeats, arguments.concurrency, None)]
+        rows += puts(arguments.repeats, arguments.concurrency, certificates(Path(directory)))
         lines += table(HEAD, rows)
     lines += ["", "## The whole pipeline: lease, PUT, index message, acknowledgement", ""]
     lines += table(PIPELINE_HEAD, pipeline(arguments.repeats, arguments.concurrency, arguments.tiles))
-    print("\n".join(lines))
-    if arguments.write:
-        path = RESULTS / f"put-{datetime.datetime.now(datetime.UTC):%Y-%m-%d}.md"
-        path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    show(lines, keep_as="put" if arguments.write else None)
 
 
 if __name__ == "__main__":

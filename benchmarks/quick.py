@@ -18,8 +18,8 @@ from benchmarks.bench import Asked, Found, run_all
 from benchmarks.bounds import BOUNDS
 from benchmarks.clients import PEERS
 from benchmarks.measuring import Figures
+from benchmarks.page import table
 from benchmarks.put_contenders import message_body
-from benchmarks.reading import line
 from benchmarks.schedule import QUICK
 from benchmarks.table import found_failures
 
@@ -44,7 +44,7 @@ def main() -> None:
         verdict = "not measured" if value is None else "ok" if bound.holds(value) else "FAILED"
         limit = f"{'≤' if bound.at_most else '≥'} {bound.bound:.3g}"
         rows.append([name, "–" if value is None else f"{value:.3g}", limit, f"{bound.usual:.3g}", verdict])
-    print("\n".join(map(line, [["ratio", "now", "bound", "usual", ""], ["---"] * 5, *rows])))
+    print("\n".join(table(["ratio", "now", "bound", "usual", ""], rows)))
     for failure in found_failures(found):
         print(failure)
     print(f"{time.monotonic() - began_s:.0f} s")

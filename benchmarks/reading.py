@@ -14,10 +14,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.page import RESULTS, line, table
 from benchmarks.reading_layouts import COLUMNS, LAYOUTS, ROWS, Work
 
 HERE = Path(__file__).parent
@@ -89,7 +89,7 @@ def main() -> None:
                 print(line(found[-1].row()), flush=True)
     text = report(found, conditions(asked.pairs, began, load))
     print("\n" + text)
-    path = asked.results or HERE / "results" / f"reading-{began:%Y-%m-%d}.md"
+    path = asked.results or RESULTS / f"reading-{began:%Y-%m-%d}.md"
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
 
@@ -125,14 +125,10 @@ def median(runs: Runs) -> dict[str, float]:
     return {key: statistics.median(each[key] for each in runs) for key in runs[0]}
 
 
-def line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
 def report(found: list[Measured], told: list[str]) -> str:
     about = "What is measured, and what these numbers cannot see: benchmarks/README.md."
-    rows = [HEADS, ["---"] * len(HEADS), *(each.row() for each in found)]
-    text = ["# Reading, beside the original", "", *told, "", about, "", *map(line, rows), "", *verdict(found)]
+    rows = table(HEADS, (each.row() for each in found))
+    text = ["# Reading, beside the original", "", *told, "", about, "", *rows, "", *verdict(found)]
     return "\n".join([*text, ""])
 
 

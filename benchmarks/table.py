@@ -11,7 +11,8 @@ from benchmarks.alone import Alone
 from benchmarks.bench import Found, Row
 from benchmarks.clients import BENCH, OURS, PARITY
 from benchmarks.measuring import Figures
-from benchmarks.reading import conditions, line
+from benchmarks.page import table
+from benchmarks.reading import conditions
 from benchmarks.schedule import LEFT_OUT, RUNS
 from benchmarks.targets import MIB, Targets
 from benchmarks.workloads import ALL
@@ -38,12 +39,12 @@ def report(
             "",
             *(f"* ({each.name}) {each.title}" for each in ALL.values()),
             "",
-            *map(line, [HEADS, ["---"] * len(HEADS), *_rows(found)]),
+            *table(HEADS, _rows(found)),
             "",
             *_growth(alone),
             "## Targets",
             "",
-            *map(line, [["target", "wanted", "measured", ""], ["---"] * 4, *targets]),
+            *table(["target", "wanted", "measured", ""], targets),
             "",
             "## Left out",
             "",
