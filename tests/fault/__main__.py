@@ -27,7 +27,7 @@ RESULTS = Path(__file__).parent / "results"
 
 def main(words: list[str]) -> int:
     """Run what is asked for; 0 when every row is good."""
-    parts = {name: importlib.import_module(f"tests.fault.{name}") for name in PARTS if _is_there(name)}
+    parts = {name: importlib.import_module(f"tests.fault.{name}") for name in PARTS}
     parser = argparse.ArgumentParser(
         prog="python -m tests.fault", description=(__doc__ or "").splitlines()[0]
     )
@@ -51,10 +51,6 @@ def main(words: list[str]) -> int:
 async def _run(part: ModuleType, arguments: argparse.Namespace) -> list[table.Row]:
     rows: list[table.Row] = await part.run(arguments)
     return rows
-
-
-def _is_there(name: str) -> bool:
-    return (Path(__file__).parent / f"{name}.py").exists()
 
 
 if __name__ == "__main__":
