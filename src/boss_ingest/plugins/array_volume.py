@@ -1,12 +1,14 @@
 """One array, opened with tensorstore, as a volume (zyx) in the job's coordinates.
 
-Decoded chunks are kept up to a number of bytes, for the tasks that share them; a chunk that many ask for at
-the same time is decoded once. Decoding runs in tensorstore's own threads, as many as there are cores.
+Decoded chunks are kept up to a number of bytes, for the tasks that share them, and not at all where none
+does; a chunk that many ask for at the same time is decoded once. Decoding runs in tensorstore's own threads,
+as many as there are cores.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import math
 import os
@@ -19,6 +21,7 @@ from boss_ingest.plugins import array_axes, array_precomputed
 from boss_ingest.plugins.array_failures import FAILURES, fact_of, is_missing_chunk, unreadable
 from boss_ingest.plugins.array_format import Format, Found, WantedLevel, detect
 from boss_ingest.plugins.reader import Box
+from boss_ingest.plugins.slabs import Slabs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,8 +71,10 @@ class View:
 class ArrayVolume:
     """A volume through tensorstore: made by `open_array`."""
 
-    def __init__(self, found: Found, array: Any, view: View) -> None:
+    def __init__(self, found: Found, array: Any, uncached: Any, view: View, *, slabs: Slabs) -> None:
         self._array = array
+        self._uncached = uncached  # the same array, without the cache
+        self._slabs = slabs
         self._offset_zyx = view.offset_zyx
         self.found = found
         self.where = found.where
@@ -82,20 +87,23 @@ class ArrayVolume:
         """The voxels (zyx), C-contiguous. Raises SourceError, MissingSourceError."""
         check_inside(self, box)
         start, stop = (_shifted(corner, self._offset_zyx, 1) for corner in (box.start_zyx, box.stop_zyx))
-        part = self._array[tuple(slice(low, high) for low, high in zip(start, stop, strict=True))]
+        array = self._uncached if _is_of_whole_chunks(self._array, start, stop) else self._array
+        part = array[tuple(slice(low, high) for low, high in zip(start, stop, strict=True))]
+        into = self._slabs.empty(box.shape_zyx, array.dtype.numpy_dtype)
         where = place(self.where, Box(start, stop))
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
-                array: NDArray[Any] = await part.read(order="C")
+                await library().array(into, write=True, copy=False).write(part)
         except FAILURES as error:
             if is_missing_chunk(error):
                 raise await self._missing(part, where, error) from error
             raise unreadable(where, error) from error
-        return array
+        return into
 
     async def close(self) -> None:
         """Let go of the array and its cache."""
-        self._array = None
+        self._array = self._uncached = None
+        self._slabs.close()
 
     async def _missing(self, part: Any, where: str, error: Exception) -> SourceError:
         """All of it is missing, which the job file may allow for; or a part: the rest must not be lost."""
@@ -117,19 +125,42 @@ async def open_array(location: Location, view: View, *, cache_bytes: int) -> Arr
             found = await detect(tensorstore, context, location, wanted=view.format, level=view.level)
             if found.info is not None:
                 await asyncio.to_thread(array_precomputed.check, found)
-            array = await tensorstore.open(_spec(found, view), read=True, context=context)
+            without_cache = tensorstore.Context({"cache_pool": {"total_bytes_limit": 0}}, context)
+            array, uncached = [
+                await tensorstore.open(_spec(found, view), read=True, context=each)
+                for each in (context, without_cache)
+            ]
     except FAILURES as error:
         raise unreadable(location.shown, error) from error
     _check_block(array, view, found.where)
     axes = view.axes or (array_axes.parse(list(found.axes)) if found.axes else None)
-    seen = array_axes.zyx(
-        array,
-        axes or array_axes.usual(found.driver, array.ndim),
+    see = functools.partial(
+        array_axes.zyx,
+        axes=axes or array_axes.usual(found.driver, array.ndim),
         where=found.where,
         fixed={"c": view.channel, "t": view.time},
         newaxis=tensorstore.newaxis,
     )
-    return ArrayVolume(found, seen, view)
+    return ArrayVolume(found, see(array), see(uncached), view, slabs=Slabs(keep_bytes=cache_bytes))
+
+
+def _is_of_whole_chunks(array: Any, start: _ZYX, stop: _ZYX) -> bool:
+    """Whether no stored chunk has a part in the box and another outside: none is asked for again."""
+    layout, domain = array.chunk_layout, array.domain
+    if layout.write_chunk.shape != layout.read_chunk.shape:
+        return False  # many in a shard, whose index is worth keeping
+    return all(
+        (low == first or (low - origin) % size == 0) and (high == last or (high - origin) % size == 0)
+        for low, high, first, last, origin, size in zip(
+            start,
+            stop,
+            domain.inclusive_min,
+            domain.exclusive_max,
+            layout.grid_origin,
+            layout.read_chunk.shape,
+            strict=True,
+        )
+    )
 
 
 async def _none_is_stored(part: Any) -> bool:

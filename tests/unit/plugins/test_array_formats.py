@@ -378,13 +378,14 @@ class TestWhatIsWrong:
         assert f"params.{next(iter(params))}" in await refusal(tmp_path, **params)
 
 
-async def test_tasks_that_share_stored_chunks_decode_them_once(tmp_path):
+def bytes_read():
     import tensorstore
 
-    def bytes_read():
-        (found,) = tensorstore.experimental_collect_matching_metrics("/tensorstore/kvstore/file/bytes_read")
-        return sum(each["value"] for each in found["values"])
+    (found,) = tensorstore.experimental_collect_matching_metrics("/tensorstore/kvstore/file/bytes_read")
+    return sum(each["value"] for each in found["values"])
 
+
+async def test_tasks_that_share_stored_chunks_decode_them_once(tmp_path):
     write_zarr2(tmp_path / "em", compressor=None, chunks=[40, 50, 60])
     reader = ArrayReader()
     await reader.open(Setup({}, {"url": str(tmp_path / "em")}, JOB, tmp_path, cache_bytes=1 << 20))
@@ -393,4 +394,14 @@ async def test_tasks_that_share_stored_chunks_decode_them_once(tmp_path):
     planes = await asyncio.gather(*(reader.read(box) for box in slices))
     assert (np.concatenate(planes) == VOLUME).all()
     assert bytes_read() - before == VOLUME.nbytes
+    await reader.close()
+
+
+async def test_stored_chunks_that_no_other_task_needs_are_not_kept(tmp_path):
+    write_zarr2(tmp_path / "em", compressor=None, chunks=[20, 25, 30])
+    reader = await opened(tmp_path / "em")
+    before = bytes_read()
+    for _ in range(2):
+        assert (await reader.read(Box((20, 0, 30), (40, 50, 60))) == VOLUME[20:40, :, 30:60]).all()
+    assert bytes_read() - before == 2 * VOLUME[20:40, :, 30:60].nbytes
     await reader.close()
