@@ -96,6 +96,7 @@ async def test_every_kind_of_bad_file_is_set_aside_by_name_and_the_good_ones_are
         said = run.set_aside[z]
         assert path_of(many_slices, z).name in said, kind
         assert word in said, kind
+        assert "join" not in said, "the summary says how to go back: boss-ingest retry"
     stored = ground.stored_tiles()
     assert stored.keys() == set(range(len(many_slices.volume))) - run.set_aside.keys()
     assert all(np.array_equal(image, many_slices.volume[z]) for z, image in stored.items())

@@ -38,7 +38,7 @@ def opened(body: bytes, *, name: str) -> Iterator[Image.Image]:
     of the `with` in place of whatever Pillow raises while it decodes.
     """
     if not body:
-        raise SourceError(f"{name} is empty", hint="export the file again, then join the job again")
+        raise SourceError(f"{name} is empty", hint="export the file again")
     if body.startswith(png.SIGNATURE):
         png.prove(body, name=name)
     # What a plugin in this process may have set must not make a truncated image pass. The caller holds

@@ -87,5 +87,5 @@ def cut_short(name: str, fact: str) -> SourceError:
     """The error for a file that isn't all there."""
     return SourceError(
         f"{name} is damaged or cut short: {fact}",
-        hint="copy or export the file again, then join the job again",
+        hint="copy or export the file again",
     )

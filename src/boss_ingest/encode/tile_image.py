@@ -63,7 +63,7 @@ def inspect(body: bytes, spec: TileSpec, *, name: str) -> bool:
     a 1024 × 1024 8-bit PNG, less for a TIFF; decodes nothing.
     """
     if not body:
-        raise SourceError(f"{name} is empty", hint="export the file again, then join the job again")
+        raise SourceError(f"{name} is empty", hint="export the file again")
     if body.startswith(png.SIGNATURE):
         proved = png.prove(body, name=name)
     elif body.startswith(tiff.SIGNATURES):

@@ -200,7 +200,7 @@ def _unpacked(stored: Stored, body: bytes, corner: tuple[int, ...]) -> NDArray[A
         fact = "more" if len(body) > size_bytes else "less"
         raise SourceError(
             f"{stored.place} is damaged: the block at {corner} holds {fact} than {size_bytes} bytes",
-            hint="copy or export the file again, then join the job again",
+            hint="copy or export the file again",
         )
     if SHUFFLE in stored.filters and stored.dtype.itemsize > 1:
         body = np.frombuffer(body, np.uint8).reshape(stored.dtype.itemsize, -1).T.tobytes()

@@ -35,7 +35,7 @@ _SYSTEM = re.compile(r"error message = '([^']*)'")
 _HINTS = {
     "No such file": "check the params that name the file",
     "signature not found": "it is not an HDF5 file, or it was damaged",
-    "truncated": "it was cut short: copy or export it again, then join the job again",
+    "truncated": "it was cut short: copy or export it again",
     "filter": "it is damaged, or needs a filter that is not there: pip install hdf5plugin has many",
 }
 

@@ -88,7 +88,7 @@ def _opened(body: bytes, name: str) -> Iterator[Image.Image]:
     from PIL import Image, UnidentifiedImageError
 
     if not body:
-        raise SourceError(f"{name} is empty", hint="export the file again, then join the job again")
+        raise SourceError(f"{name} is empty", hint="export the file again")
     try:
         with Image.open(io.BytesIO(body), formats=_FORMATS) as image:
             _check_pages(getattr(image, "n_frames", 1), name)
@@ -227,5 +227,5 @@ def _through_tifffile(page: Any, name: str) -> NDArray[Any]:
 def _damaged(name: str, error: Exception) -> SourceError:
     return SourceError(
         f"{name} is damaged or cut short: {str(error) or type(error).__name__}",
-        hint="copy or export the file again, then join the job again",
+        hint="copy or export the file again",
     )

@@ -176,7 +176,7 @@ class OpenTiff:
         return SourceError(
             f"{self.name} is cut short: it needs {needed_bytes} bytes, "
             f"the file has {self.version.size_bytes}",
-            hint="copy or export the file again, then join the job again",
+            hint="copy or export the file again",
         )
 
     def close(self) -> None:
@@ -255,5 +255,5 @@ class _Entry:
 def _damaged(name: str, error: Exception) -> SourceError:
     return SourceError(
         f"{name} is no TIFF that can be read, or is damaged: {error}",
-        hint="copy or export the file again, then join the job again",
+        hint="copy or export the file again",
     )

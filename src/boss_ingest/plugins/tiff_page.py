@@ -269,6 +269,6 @@ class Page:
 def _broken(where: str, fact: str) -> SourceError:
     return SourceError(
         f"{where} cannot be decoded: {fact}",
-        hint="copy or export the file again, then join the job again; "
+        hint="copy or export the file again; "
         "if it is whole, it may be of a kind that imagecodecs does not know",
     )
