@@ -52,7 +52,7 @@ def changed(name: str) -> ChangedSourceError:
     """The error for a file that is not what it was."""
     return ChangedSourceError(
         f"{name} changed while it was read",
-        hint="is something still writing it? let that end, then `boss-ingest join` the job again",
+        hint="is something still writing it? let that end first",
     )
 
 
