@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 COMMAND = (sys.executable, "-m", "boss_ingest")
 
+FAR_TOO_LONG_S = 300.0
+"""Some hundred times what any command here takes on an idle machine: it hangs."""
+
+SOON_S = 25.0
+"""Without waiting for any answer, of which the first is given up after 30 s: also on a busy machine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -56,7 +62,7 @@ class Running:
     def pid(self) -> int:
         return self.process.pid
 
-    async def until(self, wanted: Callable[[str], bool], *, timeout_s: float = 60.0) -> str:
+    async def until(self, wanted: Callable[[str], bool], *, timeout_s: float = FAR_TOO_LONG_S) -> str:
         """Wait for a line; fails the test when the command ends without it."""
         seen = 0
         async with asyncio.timeout(timeout_s), self._changed:
@@ -69,7 +75,7 @@ class Running:
                     pytest.fail("it ended without saying what was waited for:\n" + "\n".join(self.lines))
                 await self._changed.wait()
 
-    async def says(self, text: str, *, timeout_s: float = 60.0) -> str:
+    async def says(self, text: str, *, timeout_s: float = FAR_TOO_LONG_S) -> str:
         """Wait for a line with this text in it."""
         return await self.until(lambda line: text in line, timeout_s=timeout_s)
 
@@ -88,7 +94,7 @@ class Running:
     def kill(self) -> None:
         self.process.kill()
 
-    async def ended(self, *, timeout_s: float = 60.0) -> Ended:
+    async def ended(self, *, timeout_s: float = FAR_TOO_LONG_S) -> Ended:
         """Wait for its end; one that does not come fails the test."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -168,7 +174,7 @@ class Machine:
         return running
 
     async def run(
-        self, *args: object, cwd: Path | None = None, answer: str = "", timeout_s: float = 60.0
+        self, *args: object, cwd: Path | None = None, answer: str = "", timeout_s: float = FAR_TOO_LONG_S
     ) -> Ended:
         """Run boss-ingest to its end."""
         return await (await self.start(*args, cwd=cwd, answer=answer)).ended(timeout_s=timeout_s)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.command import COMMAND
+from tests.command import COMMAND, FAR_TOO_LONG_S, SOON_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,7 +44,7 @@ class Terminal:
         """What stands on each line at the end: what a carriage return overwrote is left out."""
         return [line.rstrip("\r").rsplit("\r", 1)[-1].rstrip() for line in self.shown.split("\n")]
 
-    async def shows(self, text: str, *, timeout_s: float = 60.0) -> None:
+    async def shows(self, text: str, *, timeout_s: float = FAR_TOO_LONG_S) -> None:
         """Wait until this text was drawn."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -61,14 +61,17 @@ class Terminal:
 
     async def interrupt(self) -> int:
         """Press Ctrl-C, again if need be as a person does, until it ends; returns the exit code."""
-        for _ in range(10):
-            self.type(CTRL_C)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(2.0):
-                    return await self._process.wait()
-        pytest.fail(f"Ctrl-C does not end it:\n{self.shown}")
+        try:
+            async with asyncio.timeout(SOON_S):
+                while True:
+                    self.type(CTRL_C)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(2.0):
+                            return await self._process.wait()
+        except TimeoutError:
+            pytest.fail(f"Ctrl-C does not end it:\n{self.shown}")
 
-    async def ended(self, *, timeout_s: float = 60.0) -> int:
+    async def ended(self, *, timeout_s: float = FAR_TOO_LONG_S) -> int:
         """Wait for the end of the command; returns its exit code."""
         try:
             async with asyncio.timeout(timeout_s):

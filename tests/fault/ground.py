@@ -121,11 +121,14 @@ def _image(stored: StoredObject) -> NDArray[Any]:
 async def open_ground(folder: Path, **settings: Any) -> AsyncIterator[Ground]:
     quick: dict[str, Any] = {"populate_s": 0.0, "quiet_period_s": 0.02}
     async with LocalBoss(Settings(dir=folder / "boss", **quick | settings)) as boss:
+        slept_s = 0.0
 
         async def pause(_: float) -> None:
+            nonlocal slept_s
+            slept_s += 0.01
             await asyncio.sleep(0.01)
 
         async with BossClient(
-            boss.url, SecretStr(boss.token), timeout_s=20.0, give_up_s=2.0, sleep=pause
+            boss.url, SecretStr(boss.token), give_up_s=2.0, sleep=pause, clock=lambda: slept_s
         ) as client:
             yield Ground(boss, client, folder)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 TILE = 64  # rows and columns
-_READY_S = 60.0
+_READY_S = 300.0
 _COUNTED_S = 300.0
 _LOOK_S = 0.1
 _NEVER = 9973  # every so many-th slice cannot be read

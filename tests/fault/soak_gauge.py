@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,9 +46,12 @@ class Gauge:
 
     @property
     def slowing(self) -> float:
-        """CPU seconds of a task in the last three tenths, in those of the second to fourth."""
-        early, late = self._cost_s(self.looks[1], self.looks[4]), self._cost_s(self.looks[-4], self.looks[-1])
-        return late / early
+        """CPU seconds of a task in the cheapest of the last three tenths, in those of the second to fourth.
+
+        What else a machine does makes some tenths dearer, and none cheaper.
+        """
+        costs_s = [self._cost_s(before, after) for before, after in itertools.pairwise(self.looks)]
+        return min(costs_s[-3:]) / min(costs_s[1:4])
 
     @property
     def rate(self) -> float:

@@ -67,9 +67,11 @@ async def test_a_job_completed_by_somebody_else_is_a_good_end_at_whatever_stage(
     job_id = await ground.create(tile_job)
 
     async def leases_end() -> None:
+        pause_s = 0.3  # more than deletes wait for company, or none would ever be in time
         while True:
             ground.end_leases(job_id)
-            await asyncio.sleep(0.3)  # more than deletes wait for company, or none would ever be in time
+            await asyncio.sleep(pause_s)
+            pause_s *= 2
 
     async def other() -> None:
         await hold.arrived.wait()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
 LIMIT_S = 0.3
-FAR_TOO_LONG_S = 5.0
+FAR_TOO_LONG_S = 25.0  # less than any limit that is not shortened here
 
 SILENCES = {
     "nothing": b"",
@@ -153,6 +153,10 @@ class Mute:
     def __init__(self) -> None:
         self.url = ""
         self._gone = asyncio.Event()
+        self._gone.set()
+
+    def taken(self) -> None:
+        self._gone.clear()
 
     def lost(self) -> None:
         self._gone.set()
@@ -183,6 +187,7 @@ async def mute(said: bytes, *, drip: bytes = b"") -> AsyncIterator[Mute]:
             writer.close()
 
     def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server.taken()
         serving.add(asyncio.create_task(talk(reader, writer)))
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)

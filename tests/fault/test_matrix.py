@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from boss_ingest.engine.paths import ChunkPath, TilePath
-from tests.fault import matrix
+from tests.fault import matrix, matrix_rig
 from tests.fault.__main__ import main
 from tests.fault.matrix_case import Case, nothing
 from tests.fault.matrix_rig import KINDS, keep_sources_in, short_patience
@@ -45,7 +45,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
+def patience(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(matrix_rig, "ANSWER_LIMIT_S", 30.0)  # no row here hangs, but the machine may
     with short_patience():
         yield
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tests.fault.ground import Ground, Run
 
 PLUGINS = bad_plugins.__name__
+HANGS_S = 8.0  # a good read on a busy machine takes less
 
 
 async def tiles(
@@ -84,10 +85,10 @@ async def test_a_classic_tile_processor_can_spoil_only_its_own_tiles(ground: Gro
 
 
 async def test_a_plugin_that_hangs_is_ended_and_its_worker_replaced(ground: Ground) -> None:
-    run = await tiles(ground, "HangingTiles", slices=4, workers=1, attempts=1, read_timeout_s=1.0)
+    run = await tiles(ground, "HangingTiles", slices=4, workers=1, attempts=1, read_timeout_s=HANGS_S)
     assert run.exit_code == ExitCode.SET_ASIDE
     assert run.set_aside.keys() == {1}
-    assert "more than 1 s" in run.set_aside[1]
+    assert "more than 8 s" in run.set_aside[1]
     assert ground.stored_tiles().keys() == {0, 2, 3}
 
 
@@ -100,7 +101,7 @@ async def test_a_tile_on_which_a_plugin_hung_once_is_read_by_another_worker(grou
         params={"marker": str(marker)},
         workers=1,
         attempts=2,
-        read_timeout_s=1.0,
+        read_timeout_s=HANGS_S,
     )
     assert run.exit_code == 0, run.error
     assert marker.exists()
@@ -154,7 +155,7 @@ async def test_an_async_chunk_reader_can_spoil_only_its_own_chunks(ground: Groun
 
 
 async def test_a_reader_that_hangs_costs_only_its_own_tile(ground: Ground) -> None:
-    run = await tiles(ground, "HangingTileReader", slices=4, attempts=1, read_timeout_s=0.5)
+    run = await tiles(ground, "HangingTileReader", slices=4, attempts=1, read_timeout_s=HANGS_S)
     assert run.exit_code == ExitCode.SET_ASIDE
     assert run.set_aside.keys() == {1}
     assert "did not answer" in run.set_aside[1]
@@ -175,7 +176,7 @@ async def test_a_reader_that_cannot_be_made_ends_the_run_in_words(ground: Ground
 
 @pytest.mark.parametrize("reader", ["UncloseableTileReader", "HangingInCloseTileReader"])
 async def test_what_goes_wrong_in_close_spoils_nothing_that_was_done(ground: Ground, reader: str) -> None:
-    run = await tiles(ground, reader, slices=4, read_timeout_s=1.0)
+    run = await tiles(ground, reader, slices=4, read_timeout_s=HANGS_S)
     assert run.exit_code == 0
     assert len(ground.stored_tiles()) == 4
 

@@ -92,7 +92,7 @@ async def client(proxy: FaultProxy) -> AsyncIterator[aiohttp.ClientSession]:
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
             raise BrokenError from error  # which aiohttp would repeat by itself
 
-    timeout = aiohttp.ClientTimeout(10)
+    timeout = aiohttp.ClientTimeout(60)
     async with aiohttp.ClientSession(proxy.url, timeout=timeout, middlewares=(once,)) as session:
         yield session
 
@@ -212,11 +212,15 @@ async def test_a_cut_answer_is_missing_its_end(proxy: FaultProxy, server: Server
 async def test_a_half_open_connection_neither_answers_nor_ends(
     when: Any, took_effect: bool, proxy: FaultProxy, server: Server
 ) -> None:
+    hangs = asyncio.Event()
+    proxy.add("s3.PutObject", Tell(when, lambda _: hangs.set()))
     proxy.add("s3.PutObject", Hang(when))
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.3):
-            await ask(proxy)
+    asking = asyncio.create_task(ask(proxy))
+    await hangs.wait()
+    ended, _ = await asyncio.wait([asking], timeout=0.3)
+    assert not ended
     assert bool(server.objects) == took_effect
+    asking.cancel()
     assert (await ask(proxy))[0] == 200
 
 
@@ -228,7 +232,7 @@ async def test_latency_and_bandwidth_take_their_time_together_with_another_fault
     proxy.add("s3.PutObject", Answer(503, "SlowDown"))
     began = time.monotonic()
     assert (await ask(proxy, body=b"b" * 200_000))[0] == 503
-    assert 0.3 <= time.monotonic() - began < 3.0
+    assert time.monotonic() - began >= 0.3
     assert (await ask(proxy, body=b"b" * 200_000))[0] == 200
     assert time.monotonic() - began >= 0.6
 
@@ -364,5 +368,5 @@ async def test_a_client_that_goes_takes_its_request_with_it(proxy: FaultProxy, s
     asking = asyncio.create_task(ask(proxy, "HEAD", body=None))
     await server.waiting.wait()
     asking.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await server.forsaken.wait()

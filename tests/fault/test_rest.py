@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -129,9 +130,12 @@ async def test_a_verification_that_never_ends_is_given_up(ground: Ground, tile_j
     assert (await ground.client.status(job_id)).state is JobState.COMPLETING
 
 
-async def test_a_boss_that_is_not_there_is_given_up_by_its_name(tile_job: Path, unused_tcp_port: int) -> None:
-    url = f"http://127.0.0.1:{unused_tcp_port}"
-    async with BossClient(url, SecretStr("t0ken"), give_up_s=0.0) as nobody:
-        with pytest.raises(GaveUpError, match=str(unused_tcp_port)) as caught:
-            await make_plan(load_job_file(tile_job), load_source(load_job_file(tile_job)), nobody, Options())
+async def test_a_boss_that_is_not_there_is_given_up_by_its_name(tile_job: Path) -> None:
+    with socket.socket() as taken:  # and deaf: nobody else gets its port
+        taken.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{taken.getsockname()[1]}"
+        async with BossClient(f"http://{host}", SecretStr("t0ken"), give_up_s=0.0) as nobody:
+            job = load_job_file(tile_job)
+            with pytest.raises(GaveUpError, match=host) as caught:
+                await make_plan(job, load_source(job), nobody, Options())
     assert caught.value.exit_code == 7

@@ -27,7 +27,7 @@ from boss_ingest.boss.client import BossClient
 from boss_ingest.boss.jobs import JobCredentials
 from boss_ingest.config.loading import load_job_file
 from boss_ingest.errors import IngestError
-from tests.command import Ended
+from tests.command import SOON_S, Ended
 from tests.contract.throwaway_tls import certificates, tls_front
 from tests.fault.proxy import Answer, Cut, Exchange, FaultProxy, Garbage, Hang, Noise, Reset, Rewrite, Tell
 from tests.unit.aws.scripted_server import account, respond, scripted
@@ -234,11 +234,11 @@ async def test_no_secret_shows_when_it_is_stopped_at_once(stage: Stage) -> None:
     stage.proxy.add("rest.join", Rewrite(stage.heard), times=None)
     stage.proxy.add("s3.PutObject", Hang("before"), times=None)
     running = await stage.start()
-    async with asyncio.timeout(60):
-        await stage.working.wait()
-    for _ in range(2):
-        running.process.send_signal(signal.SIGINT)
-    ended = await running.ended()
+    await stage.working.wait()
+    running.process.send_signal(signal.SIGINT)
+    await running.says("once more to stop at once")
+    running.process.send_signal(signal.SIGINT)
+    ended = await running.ended(timeout_s=SOON_S)
     assert ended.code == 130, ended.all
     stage.check(ended)
 
