@@ -8,35 +8,24 @@ of a plugin's endless loop. Interrupts are the parent's to decide on.
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import pickle
 import queue
-import signal
-import sys
 import threading
 import traceback
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from boss_ingest.encode import frames
+from boss_ingest.encode.child import take_over_pipes
 from boss_ingest.errors import PluginError
 
 if TYPE_CHECKING:
-    import io
     from collections.abc import Callable
 
 
 def main() -> NoReturn:
     """Serve requests on the inherited pipes; never returns."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - os.devnull is no place to look into
-        os.dup2(nothing.fileno(), 0)
-    os.dup2(2, 1)
-    for stream in (sys.stdout, sys.stderr):
-        _line_by_line(stream)
-    faulthandler.enable()
+    requests, replies = take_over_pipes()
     inbox: queue.SimpleQueue[frames.Message] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests, inbox), name="listen", daemon=True).start()
     while True:
@@ -80,8 +69,3 @@ def _portable(error: BaseException, function: object) -> BaseException:
     stand_in = PluginError(f"{name} failed: {type(error).__name__}: {error}")
     stand_in.add_note(told)
     return stand_in
-
-
-def _line_by_line(stream: object) -> None:
-    text: io.TextIOWrapper = stream  # type: ignore[assignment]  # what a fresh interpreter has
-    text.reconfigure(line_buffering=True, errors="backslashreplace")

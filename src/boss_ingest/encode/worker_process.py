@@ -6,10 +6,7 @@ a blocked `ask` fail at once.
 
 from __future__ import annotations
 
-import collections
 import logging
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +14,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from boss_ingest.encode import frames
+from boss_ingest.encode.child import Output, command_line, how_it_ended, kill_group
 from boss_ingest.errors import PluginError
 
 if TYPE_CHECKING:
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("boss_ingest.worker")
 """Gets every line a worker prints, at INFO: silent until someone listens, never in a terminal's way."""
 
-_BOOT = "import sys; sys.path[:] = {path!r}; from boss_ingest.encode.worker import main; main()"
 _PIPE_BYTES = 1 << 20
 _REAP_TIMEOUT_S = 10.0
 _LINE_MAX_BYTES = 4096
@@ -41,22 +38,24 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self._doomed = False
-        self._last_lines: collections.deque[str] = collections.deque(maxlen=16)
+        self._output: Output | None = None
         self._drain: threading.Thread | None = None
 
     def start(self, initializer: Callable[..., Any] | None, initargs: tuple[Any, ...]) -> Outcome:
         """Start the process and run the initializer in it. Raises PluginError when it dies, OSError."""
         process = subprocess.Popen(  # noqa: S603 - our own interpreter
-            [sys.executable, "-P", "-c", _BOOT.format(path=sys.path)],
+            command_line("boss_ingest.encode.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
         _widen(process.stdin, process.stdout)
-        drain = threading.Thread(target=self._log_lines, args=(process,), name="worker output", daemon=True)
+        output = Output(log, f"worker {process.pid}")
+        drain = threading.Thread(target=_drain, args=(process, output), name="worker output", daemon=True)
         with self._lock:
-            self._process, self._drain, doomed = process, drain, self._doomed
+            self._process, self._output, self._drain = process, output, drain
+            doomed = self._doomed
         drain.start()
         if doomed:
             self.close()
@@ -99,7 +98,7 @@ class WorkerProcess:
         with self._lock:
             self._doomed = True
             if self._process is not None and self._process.returncode is None:
-                _kill_group(self._process)
+                kill_group(self._process)
 
     def close(self) -> None:
         """End the process, wait until it is gone, and let go of its pipes."""
@@ -117,38 +116,26 @@ class WorkerProcess:
 
     def _death(self, function: Callable[..., Any]) -> PluginError:
         assert self._process is not None
+        assert self._output is not None
         # A worker that closed its pipe without ending is of no use either; what it started goes with it.
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1.0)
         self.close()
         code = self._process.returncode
-        how, hint = f"exit code {code}", ""
-        if code is not None and code < 0:
-            how = f"signal {-code} ({signal.Signals(-code).name})"
-        if code == -9:
-            hint = "the system may have run out of memory: use fewer workers, or smaller chunks"
-        said = "".join(f"\n    {line}" for line in self._last_lines)
+        killed = "the system may have run out of memory: use fewer workers, or smaller chunks"
+        said = self._output.last
         return PluginError(
-            f"worker {self.pid} died while running {function.__qualname__}: {how}"
+            f"worker {self.pid} died while running {function.__qualname__}: {how_it_ended(code)}"
             + (f"; it last said:{said}" if said else ""),
-            hint=hint,
+            hint=killed if code == -9 else "",
         )
 
-    def _log_lines(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stderr is not None
-        stderr = process.stderr
-        for raw in iter(lambda: stderr.readline(_LINE_MAX_BYTES), b""):
-            line = raw.decode(errors="backslashreplace").rstrip()
-            self._last_lines.append(line)
-            log.info("worker %d: %s", process.pid, line)
 
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    if sys.platform == "win32":
-        process.kill()
-    else:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+def _drain(process: subprocess.Popen[bytes], output: Output) -> None:
+    assert process.stderr is not None
+    stderr = process.stderr
+    for raw in iter(lambda: stderr.readline(_LINE_MAX_BYTES), b""):
+        output.take(raw)
 
 
 def _widen(*pipes: IO[bytes] | None) -> None:

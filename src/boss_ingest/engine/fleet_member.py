@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import faulthandler
 import logging
 import os
 import queue
-import signal
-import sys
 import threading
 import traceback
 from collections.abc import Callable
 from typing import IO, NoReturn
 
 from boss_ingest.aws.keys import Issue, Keys
+from boss_ingest.encode.child import take_over_pipes
 from boss_ingest.engine import events
 from boss_ingest.engine import fleet_wire as wire
 from boss_ingest.engine.stop import Stop
@@ -38,15 +36,8 @@ Say = Callable[[wire.FromChild], None]
 
 def main() -> NoReturn:
     """Work for the parent at the other end of the inherited pipes; never returns."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    orders, voice = os.fdopen(os.dup(0), "rb"), _Voice(os.fdopen(os.dup(1), "wb"))
-    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - os.devnull is no place to look into
-        os.dup2(nothing.fileno(), 0)
-    os.dup2(2, 1)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]  # of a fresh interpreter
-    faulthandler.enable()
+    orders, heard = take_over_pipes()
+    voice = _Voice(heard)
     begin = wire.read(orders)
     assert isinstance(begin, wire.Begin)
     _log_to(voice.say, begin.log_level)

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import logging
-import os
-import signal
-import sys
-from contextlib import suppress
 from typing import Self
 
+from boss_ingest.encode.child import Output, command_line, how_it_ended, kill_group
 from boss_ingest.engine import fleet_wire as wire
 
 log = logging.getLogger(__name__)
 
-_BOOT = "import sys; sys.path[:] = {path!r}; from boss_ingest.engine.fleet_member import main; main()"
 _REAP_S = 10.0
 _LOOKS = 20  # at whether it has said something, in all the time that it may be silent
 
@@ -25,20 +20,16 @@ class MemberProcess:
 
     def __init__(self, process: asyncio.subprocess.Process, number: int, *, silence_s: float) -> None:
         self._process = process
-        self._number = number
         self._silence_s = silence_s
         self._fell_silent = False
-        self._last_lines: collections.deque[str] = collections.deque(maxlen=16)
+        self._output = Output(log, f"process {number}")
         self._logging = asyncio.create_task(self._log_lines())
 
     @classmethod
     async def start(cls, number: int, *, silence_s: float) -> Self:
         """Start one, to be called `number` in the log. Raises OSError."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-c",
-            _BOOT.format(path=sys.path),
+            *command_line("boss_ingest.engine.fleet_member"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -74,11 +65,7 @@ class MemberProcess:
     def kill(self) -> None:
         """End it without waiting; the worker processes it has end with it."""
         if self._process.returncode is None:
-            with suppress(ProcessLookupError, PermissionError):
-                if sys.platform == "win32":
-                    self._process.kill()
-                else:
-                    os.killpg(self._process.pid, signal.SIGKILL)
+            kill_group(self._process)
 
     async def gone(self) -> str:
         """Wait for the end of one that says nothing any more, and tell how it ended."""
@@ -93,7 +80,7 @@ class MemberProcess:
             self.kill()
             self._logging.cancel()
         how = f"it said nothing for {self._silence_s:g} s" if self._fell_silent else _how(code)
-        return how + "".join(f"\n    {line}" for line in self._last_lines)
+        return how + self._output.last
 
     async def _log_lines(self) -> None:
         assert self._process.stderr is not None
@@ -104,17 +91,9 @@ class MemberProcess:
                 continue
             if not raw:
                 return
-            line = raw.decode(errors="backslashreplace").rstrip()
-            self._last_lines.append(line)
-            log.info("process %d: %s", self._number, line)
+            self._output.take(raw)
 
 
 def _how(code: int | None) -> str:
-    if code is None:
-        return "it hung"
-    if code >= 0:
-        return f"exit code {code}"
-    how = f"signal {-code} ({signal.Signals(-code).name})"
-    if code == -9:
-        how += "; if the system ran out of memory, use fewer --processes or less --memory"
-    return how
+    killed = "; if the system ran out of memory, use fewer --processes or less --memory"
+    return how_it_ended(code) + (killed if code == -9 else "")
