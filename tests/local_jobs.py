@@ -57,7 +57,7 @@ class Client:
         self._headers = {"Authorization": f"Token {boss.token_for(user)}"} if user else {}
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(30.0))
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(300.0))
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ACCESS_KEY, SECRET_KEY = "AKIDRCLONE", "rclone-secret"
 
-_START_LIMIT_S = 30.0
+_START_LIMIT_S = 300.0
 
 
 @asynccontextmanager

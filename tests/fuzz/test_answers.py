@@ -100,7 +100,7 @@ def told(answer: AwsAnswer, call: Callable[[Any], Awaitable[object]]) -> None:
 
     began = time.process_time()
     asyncio.run(once())
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 10
 
 
 async def use_queues(transport: Any) -> None:

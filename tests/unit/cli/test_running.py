@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.command import SOON_S
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,7 +21,7 @@ import asyncio, time
 from boss_ingest.cli.running import run_to_exit, say
 
 async def work(stop):
-    reading = asyncio.create_task(asyncio.to_thread(time.sleep, 60))
+    reading = asyncio.create_task(asyncio.to_thread(time.sleep, 3600))
     await asyncio.sleep(0.1)
     say("ready")
     return await {then}
@@ -58,7 +60,7 @@ class Connection:
     async def __aenter__(self): pass
     async def __aexit__(self, *_):
         os.kill(os.getpid(), signal.SIGINT)
-        await asyncio.sleep(60)
+        await asyncio.sleep(3600)
 
 async def work(stop):
     async with Connection():
@@ -78,7 +80,7 @@ def again():
 
 async def closing():
     try:
-        await asyncio.sleep(60)
+        await asyncio.sleep(3600)
     finally:
         again()
 
@@ -110,7 +112,7 @@ def test_a_second_stop_ends_the_command_though_a_thread_hangs() -> None:
         process.send_signal(signal.SIGINT)
         assert "once more" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(SOON_S) == 130
         assert "stopped at once" in process.stderr.read()
 
 
@@ -130,7 +132,7 @@ running.run_to_exit(work)
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are not sent there")
 def test_one_stop_is_enough_for_work_that_does_not_hear_of_it() -> None:
     with started(_STUBBORN, stderr=subprocess.PIPE) as process:
-        assert process.wait(20) == 130
+        assert process.wait(SOON_S) == 130
         assert process.stderr is not None
         assert "has not ended within 0.2 s" in process.stderr.read()
 
@@ -138,7 +140,7 @@ def test_one_stop_is_enough_for_work_that_does_not_hear_of_it() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are not sent there")
 def test_a_second_stop_amid_the_first_still_says_how_to_go_on() -> None:
     with started(_HASTY, stderr=subprocess.PIPE) as process:
-        assert process.wait(20) == 130
+        assert process.wait(SOON_S) == 130
         assert process.stderr is not None
         said = process.stderr.read()
         assert "stopped at once" in said
@@ -150,14 +152,14 @@ def test_a_second_stop_amid_the_first_still_says_how_to_go_on() -> None:
 def test_a_signal_that_comes_when_the_work_is_over_leaves_the_exit_code_as_it_is(name: str) -> None:
     """As the second Ctrl-C of somebody who presses it twice: it was -2, or a traceback."""
     with started(_LATE.format(name=name), stderr=subprocess.PIPE) as process:
-        assert process.wait(20) == 130
+        assert process.wait(SOON_S) == 130
         assert process.stderr is not None
         assert process.stderr.read() == ""
 
 
 def test_a_command_that_is_done_ends_though_a_thread_hangs() -> None:
     with started(_HANGING.format(then="asyncio.sleep(0, 3)"), stderr=subprocess.PIPE) as process:
-        assert process.wait(20) == 3
+        assert process.wait(SOON_S) == 3
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such terminal")
@@ -173,4 +175,4 @@ def test_a_terminal_that_goes_away_does_not_end_the_work(mode: str) -> None:
         assert process.stdin is not None
         process.stdin.write("go on\n")
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(SOON_S) == 0

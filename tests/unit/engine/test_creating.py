@@ -38,9 +38,11 @@ async def test_a_stop_during_the_request_tells_that_there_may_be_a_job(
 ) -> None:
     server.answers("POST ingest/", HANGS)
     stop = Stop()
-    asyncio.get_running_loop().call_later(0.2, stop.request)
+    creating = asyncio.create_task(create_job(job(), boss, stop=stop, env={}))
+    await server.heard.wait()
+    stop.request()
     with pytest.raises(StopRequestedError, match="boss-ingest jobs"):
-        await create_job(job(), boss, stop=stop, env={})
+        await creating
 
 
 async def test_work_that_is_stopped_has_ended_when_that_is_told() -> None:

@@ -22,7 +22,7 @@ from tests.unit.engine.boss_answers import CANCELLED, NO_QUEUE, NO_SUCH_JOB, joi
 
 async def join(boss: BossClient, stop: ImpatientStop, seen: list[events.Event] | None = None) -> Joined:
     observe = (seen if seen is not None else []).append
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return await join_when_ready(boss, 7, then=boss, stop=stop, observe=observe)
 
 
@@ -125,7 +125,7 @@ async def test_a_stop_ends_the_wait(
     server: ScriptedBoss, boss: BossClient, stop: ImpatientStop, reply: Reply
 ) -> None:
     server.answers("GET ingest/7", reply)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         running = asyncio.create_task(join(boss, stop))
         asyncio.get_running_loop().call_later(0.05, stop.request)
         with pytest.raises(StopRequestedError):

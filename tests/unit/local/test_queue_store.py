@@ -92,7 +92,7 @@ async def test_a_waiting_receiver_is_woken_by_a_message(queue: Queue) -> None:
     waiting = asyncio.create_task(queue.receive(1, wait_s=20))
     await asyncio.sleep(0)
     queue.send(["a"])
-    assert [one.body for one in await asyncio.wait_for(waiting, 5)] == ["a"]
+    assert [one.body for one in await asyncio.wait_for(waiting, 15)] == ["a"]
 
 
 async def test_a_waiting_receiver_learns_that_the_queue_is_gone(queue: Queue) -> None:
@@ -100,7 +100,7 @@ async def test_a_waiting_receiver_learns_that_the_queue_is_gone(queue: Queue) ->
     await asyncio.sleep(0)
     queue.close()
     with pytest.raises(QueueGone):
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 15)
 
 
 async def test_a_delayed_message_is_counted_apart(queue: Queue) -> None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from boss_ingest.local import credentials
+from boss_ingest.local import credentials, job_store, rest_jobs
 from boss_ingest.local.boss import LocalBoss
 from boss_ingest.local.database import Database
 from boss_ingest.local.faults import Http, Lose
+from boss_ingest.local.queues import upload_queue
 from tests.local_jobs import NAMES, Client, job_file
 
 if TYPE_CHECKING:
@@ -126,13 +127,14 @@ async def test_urls_that_are_none(client: Client) -> None:
 
 
 async def test_a_job_stays_preparing_until_it_is_joined(settings: Settings) -> None:
-    async with LocalBoss(replace(settings, populate_s=0.1)) as boss, Client(boss) as client:
+    async with LocalBoss(replace(settings, populate_s=3600.0)) as boss, Client(boss) as client:
         await ready(boss)
         job = await client.create(TILES)
         status, joined = await client.ask("GET", f"/v1/ingest/{job}")
         assert (status, joined["ingest_job"]["status"], joined["credentials"]) == (200, 0, None)
         status, body = await client.complete(job)
         assert (status, body["code"]) == (400, 1006)
+    async with LocalBoss(settings) as boss, Client(boss) as client:
         assert (await client.join(job)).answer["credentials"]
 
 
@@ -197,21 +199,24 @@ async def test_after_the_quiet_period_a_job_is_verified_and_complete(settings: S
 
 
 async def test_a_message_that_comes_back_reopens_the_job_and_the_second_wait_is_stale(
-    settings: Settings,
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with LocalBoss(replace(settings, quiet_period_s=0.9)) as boss, Client(boss) as client:
+    clock = SimpleNamespace(now=1000.0)
+    for module in (job_store, rest_jobs):
+        monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: clock.now))
+    async with LocalBoss(replace(settings, quiet_period_s=180)) as boss, Client(boss) as client:
         await ready(boss)
         job = await client.start(CHUNKS)
         async with job.clients() as (sqs, _):
-            await sqs.receive_message(QueueUrl=job.upload_queue, VisibilityTimeout=1)
-            assert (await client.complete(job.id))[1] == {"job_status": 6, "wait_secs": 0.9}
-            await sqs.receive_message(QueueUrl=job.upload_queue, WaitTimeSeconds=5, VisibilityTimeout=0)
+            await job.receive(sqs)
+            assert (await client.complete(job.id))[1] == {"job_status": 6, "wait_secs": 180}
+            boss._state.queues.get(upload_queue(job.id)).release()
             assert (await client.complete(job.id))[1]["code"] == 1006
             assert (await client.ask("GET", f"/v1/ingest/{job.id}/status"))[1]["status"] == 1
             await job.receive(sqs)
+            clock.now += 180.0
             assert await client.complete(job.id) == (202, {"job_status": 6, "wait_secs": 0})
-            status, body = await client.complete(job.id)
-            assert (status, body["wait_secs"] > 0) == (400, True)
+            assert await client.complete(job.id) == (400, {"job_status": 6, "wait_secs": 180.0})
 
 
 async def test_concurrent_completions_have_one_winner(client: Client) -> None:

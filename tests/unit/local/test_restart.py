@@ -115,7 +115,7 @@ async def test_a_killed_server_keeps_what_it_confirmed(tmp_path: Path) -> None:
 async def test_a_served_boss_stops_when_told_to(tmp_path: Path) -> None:
     process, _ = await started(tmp_path / "boss")
     process.send_signal(signal.SIGTERM)
-    assert await asyncio.wait_for(process.wait(), 20) == 0
+    assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 async def test_two_bosses_do_not_share_a_directory(settings: Settings) -> None:
@@ -160,5 +160,5 @@ async def started(directory: Path) -> tuple[asyncio.subprocess.Process, str]:
         sys.executable, "-c", SERVER, directory, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    line = await asyncio.wait_for(process.stdout.readline(), 30)
+    line = await asyncio.wait_for(process.stdout.readline(), 300)
     return process, line.decode().strip()
