@@ -13,7 +13,6 @@ from boss_ingest.engine import events
 from boss_ingest.errors import GaveUpError, JobGoneError, NotAllowedError
 from boss_ingest.local.faults import Call, Garbage, Hold, Http, Lose
 from boss_ingest.local.job_store import State
-from tests.fault.ground import open_ground
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,48 +162,41 @@ async def test_a_token_revoked_at_the_end_says_so_and_another_one_goes_on(
 
 
 async def test_a_token_revoked_during_the_upload_shows_when_keys_end_and_loses_nothing(
-    tmp_path: Path, slices: Source, monkeypatch: pytest.MonkeyPatch
+    ground: Ground, slices: Source, tile_job: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys, "PROPAGATION_S", 0.0)
-    async with open_ground(tmp_path) as ground:
-        await slices.make_channel(ground.boss)
-        job = slices.write_job(tmp_path / "tiles.json", ground.boss)
-        job_id = await ground.create(job)
+    job_id = await ground.create(tile_job)
 
-        def revoke(_: object) -> bool:
-            ground.faults.add("rest.join", NO_TOKEN, times=None)
-            return True
+    def revoke(_: object) -> bool:
+        ground.faults.add("rest.join", NO_TOKEN, times=None)
+        return True
 
-        ground.faults.add("s3.PutObject", Http(400, "ExpiredToken"), match=revoke, after=2, times=None)
-        run = await ground.ingest(job, job_id)
-        assert run.exit_code == 5, run.error
-        ground.faults.clear()
-        ground.end_leases(job_id)
-        assert (await ground.ingest(job, job_id)).exit_code == 0
-        await slices.assert_stored(ground.boss)
+    ground.faults.add("s3.PutObject", Http(400, "ExpiredToken"), match=revoke, after=2, times=None)
+    run = await ground.ingest(tile_job, job_id)
+    assert run.exit_code == 5, run.error
+    ground.faults.clear()
+    ground.end_leases(job_id)
+    assert (await ground.ingest(tile_job, job_id)).exit_code == 0
+    await slices.assert_stored(ground.boss)
 
 
 async def test_keys_that_end_while_the_boss_restarts_are_renewed_when_it_is_back(
-    tmp_path: Path, slices: Source, monkeypatch: pytest.MonkeyPatch
+    ground: Ground, slices: Source, tile_job: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys, "PROPAGATION_S", 0.0)
-    async with open_ground(tmp_path) as ground:
-        await slices.make_channel(ground.boss)
-        job = slices.write_job(tmp_path / "tiles.json", ground.boss)
-        job_id = await ground.create(job)
 
-        def ended(_: object) -> bool:
-            return ground.faults.calls["rest.join"] < 302
+    def ended(_: object) -> bool:
+        return ground.faults.calls["rest.join"] < 302
 
-        def away(_: object) -> bool:
-            return ground.faults.calls["s3.PutObject"] > 0
+    def away(_: object) -> bool:
+        return ground.faults.calls["s3.PutObject"] > 0
 
-        ground.faults.add("s3.PutObject", Http(400, "ExpiredToken"), match=ended, times=None)
-        page = Garbage(b"<html>502 Bad Gateway</html>", 502)
-        ground.faults.add("rest.join", page, match=away, times=300)
-        run = await ground.ingest(job, job_id)
-        assert run.exit_code == 0, run.error
-        await slices.assert_stored(ground.boss)
+    ground.faults.add("s3.PutObject", Http(400, "ExpiredToken"), match=ended, times=None)
+    page = Garbage(b"<html>502 Bad Gateway</html>", 502)
+    ground.faults.add("rest.join", page, match=away, times=300)
+    run = await ground.ingest(tile_job)
+    assert run.exit_code == 0, run.error
+    await slices.assert_stored(ground.boss)
 
 
 async def test_a_boss_that_finds_the_queue_full_for_ever_is_given_up(ground: Ground, tile_job: Path) -> None:
