@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import shutil
 from typing import TYPE_CHECKING
 
 from boss_ingest.local.faults import Http
 from boss_ingest.local.settings import TILE_BUCKET
+from tests.e2e.ahead import told_ahead
 from tests.e2e.leases import let_leases_end
 from tests.terminal import terminal
 from tests.volumes import change_job
@@ -27,16 +27,7 @@ async def test_json_lines_all_parse_and_never_run_ahead_of_what_is_stored(
 ) -> None:
     boss.faults.add("s3.PutObject", Http(503, "SlowDown"), times=3, after=10)
     running = await machine.start("run", tile_job, "--yes", "--progress", "json", "--workers", 1)
-    ahead: list[str] = []
-
-    def look(line: str) -> bool:
-        if line.startswith("{") and (event := json.loads(line))["event"] == "Progress":
-            stored = len(boss.objects(TILE_BUCKET))
-            if event["objects"] > stored or event["stored"] > stored or event["done"] > event["total"]:
-                ahead.append(f"{stored} objects, but {line}")
-        return '"Outcome"' in line
-
-    await running.until(look)
+    ahead = await told_ahead(running, boss)
     ended = await running.ended()
     assert ended.code == 0, ended.all
     assert ahead == []
