@@ -26,11 +26,13 @@ from boss_ingest.engine.options import Options
 from boss_ingest.engine.paths import JobFacts, TaskPath, TilePath
 from boss_ingest.engine.pipeline import End, Pipeline
 from boss_ingest.engine.retry import Retrier
+from boss_ingest.engine.siblings import Siblings
 from boss_ingest.engine.sources import ReadTile
 from boss_ingest.engine.stop import Stop
 from boss_ingest.engine.store import Store
 from boss_ingest.engine.tally import Tally
 from boss_ingest.engine.tasks import TileTask
+from boss_ingest.engine.wanted import Wanted
 from boss_ingest.errors import CredentialsError
 from tests.doubles.memory_bucket import MemoryBucket
 from tests.doubles.memory_queue import MemoryQueue
@@ -156,7 +158,13 @@ class TileRig:
             renew=renew, give_up_s=self.options.give_up_s, tally=self.tally, observe=self.events.append
         )
 
-    def pipeline(self, path: TaskPath | None = None) -> Pipeline:
+    def pipeline(
+        self,
+        path: TaskPath | None = None,
+        *,
+        wanted: Wanted | None = None,
+        siblings: Siblings | None = None,
+    ) -> Pipeline:
         return Pipeline(
             _Upload(self),
             path or self.path(),
@@ -168,6 +176,8 @@ class TileRig:
             ledger=self.ledger,
             observe=self.events.append,
             stop=self.stop,
+            wanted=wanted,
+            siblings=siblings,
         )
 
     async def run(self) -> End:

@@ -21,9 +21,7 @@ def key(z: int) -> str:
 
 def going_back(rig: TileRig, slices: Iterable[int], *, alone: bool = True) -> tuple[Pipeline, Wanted]:
     wanted = Wanted(map(key, slices), alone=alone)
-    pipeline = rig.pipeline()
-    pipeline._wanted = wanted
-    return pipeline, wanted
+    return rig.pipeline(wanted=wanted), wanted
 
 
 def now_s() -> float:

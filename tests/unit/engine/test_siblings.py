@@ -16,9 +16,8 @@ async def test_what_a_sibling_has_in_work_is_waited_for_without_a_word() -> None
     rig = TileRig()
     await rig.fill()
     (theirs,) = await rig.upload.lease(1, wait_s=0, lease_s=170)
-    pipeline = rig.pipeline()
-    pipeline._siblings = siblings = Siblings(number=0, processes=2, busy=True)
-    running = asyncio.create_task(pipeline.run())
+    siblings = Siblings(number=0, processes=2, busy=True)
+    running = asyncio.create_task(rig.pipeline(siblings=siblings).run())
     await asyncio.sleep(20.0)
     assert rig.tally.stored == 4
     assert not running.done()
@@ -53,7 +52,5 @@ async def test_processes_take_turns_at_asking_how_much_is_left() -> None:
 
     rig.trouble.hook = slowly
     await rig.fill()
-    pipeline = rig.pipeline()
-    pipeline._siblings = Siblings(number=1, processes=3)
-    assert await pipeline.run() is End.DRAINED
+    assert await rig.pipeline(siblings=Siblings(number=1, processes=3)).run() is End.DRAINED
     assert [second for second in asked_s if second < 58] == [5, 20, 35, 50]
