@@ -15,7 +15,8 @@
      │   └─ RefusedError         the service will never accept this request
      └─ TaskError                one task cannot be done; all others go on           3
          ├─ SourceError          the source is not as the job file describes it
-         │   └─ MissingSourceError   it is not there at all
+         │   ├─ MissingSourceError   it is not there at all
+         │   └─ SourceAwayError      its disk or server does not answer now
          ├─ PluginError          the plugin's own code failed, hung or died
          └─ MessageError         the queue message makes no sense for this job
 
@@ -205,6 +206,10 @@ class SourceError(TaskError):
 
 class MissingSourceError(SourceError):
     """The source of one task is not there at all; "missing" in the job file may say what then."""
+
+
+class SourceAwayError(SourceError):
+    """The disk or server that a source lies on does not answer: its tries are spread over half a minute."""
 
 
 class PluginError(TaskError):

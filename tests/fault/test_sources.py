@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from PIL import Image
 
 from boss_ingest.engine.events import Retrying, SetAside
+from boss_ingest.errors import SourceAwayError
+from boss_ingest.local.faults import Hold
 from boss_ingest.plugins.files import Version
 from tests.volumes import Source, pattern, slices_source, zarr_source
 
@@ -127,6 +130,26 @@ async def test_a_file_that_is_written_while_it_is_read_is_read_again_and_stored_
     assert run.exit_code == 0, run.error
     (retried,) = run.of(Retrying)
     assert "z0002_y0_x0.png changed while it was read" in str(retried.error)
+    await slices.assert_stored(ground.boss)
+
+
+async def test_a_folder_that_is_gone_for_some_seconds_sets_nothing_aside(
+    ground: Ground, slices: Source, tile_job: Path
+) -> None:
+    """As when a network mount goes away and comes back."""
+    folder = path_of(slices, 0).parent
+    away = folder.with_name("away")
+    hold = Hold()
+    ground.faults.add("sqs.ReceiveMessage", hold)
+    running = asyncio.create_task(ground.ingest(tile_job, away_s=6.0))
+    await hold.arrived.wait()
+    folder.rename(away)
+    asyncio.get_running_loop().call_later(2.0, away.rename, folder)
+    hold.release()
+    run = await running
+    assert run.exit_code == 0, run.error
+    assert {type(event.error) for event in run.of(Retrying)} == {SourceAwayError}
+    assert run.of(SetAside) == []
     await slices.assert_stored(ground.boss)
 
 

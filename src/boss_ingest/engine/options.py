@@ -41,6 +41,7 @@ class Options:
     memory_bytes: int = field(default_factory=_spare_memory_bytes)
     workers: int = field(default_factory=_cores)  # processes that decode, and run plugins
     attempts: int = 3  # tries before a task is set aside
+    away_s: float = 30.0  # over which these tries are spread while the source's disk or server is away
     read_timeout_s: float = 100.0  # one call of a plugin; then its process is replaced
     lease_s: float = 170.0
     grace_s: float = 30.0  # to finish what is in flight after Ctrl-C
@@ -52,6 +53,11 @@ class Options:
     manual_complete: bool = False
     silence_s: float = 120.0  # of one of several processes, which then hangs: no read may take so long
     processes: int = 1  # that upload, each with its share of the concurrency, the memory and the workers
+
+    @property
+    def pause_away_s(self) -> float:
+        """The least between two tries of a task whose source is away."""
+        return self.away_s / max(1, self.attempts - 1)
 
     @property
     def cache_bytes(self) -> int:

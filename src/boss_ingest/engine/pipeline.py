@@ -25,7 +25,14 @@ from boss_ingest.engine.stop import Stop
 from boss_ingest.engine.tally import Tally
 from boss_ingest.engine.tasks import key_of
 from boss_ingest.engine.wanted import LOOK_S, Wanted
-from boss_ingest.errors import Disposition, GaveUpError, IngestError, MessageError, RefusedError
+from boss_ingest.errors import (
+    Disposition,
+    GaveUpError,
+    IngestError,
+    MessageError,
+    RefusedError,
+    SourceAwayError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -255,12 +262,15 @@ class Pipeline:
                 if self._is_final(error, tries):
                     self._set_aside(lease, error, tries)
                     return False
-                wait_s = pause_s(tries)
+                away = isinstance(error, SourceAwayError)
+                wait_s = pause_s(tries, at_least_s=self._options.pause_away_s if away else 0.0)
                 if outage or loop.time() + wait_s > lease.deadline_s:
                     log.warning("let message %s go, to come back later: %s", lease.message_id, error)
                     return False
                 self._tally.retries += 1
                 self._observe(events.Retrying(f"task {key_of(lease)}", error, wait_s))
+                if away:
+                    place.leave_early()
                 await asyncio.sleep(wait_s)
             else:
                 self._ledger.done(lease.message_id)

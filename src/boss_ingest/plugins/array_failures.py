@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from boss_ingest.errors import SourceError
+from boss_ingest.errors import MissingSourceError, SourceAwayError, SourceError
 from boss_ingest.plugins.array_location import without_secrets
+from boss_ingest.plugins.outages import kind_of
 
 FAILURES = (ValueError, IndexError, NotImplementedError, OSError)
 """All that tensorstore raises (TimeoutError is an OSError)."""
@@ -15,6 +16,7 @@ _ANNOTATION = re.compile(
 )  # [tensorstore_spec='…'] [source locations='…'] [http_response_body='…']
 _CODE = re.compile(r"\A([A-Z_]+): ")
 _OPENING = re.compile(r'\AError (?:opening|reading) "[\w]+" driver: ')
+_NUMBER = re.compile(r"\[os_error_code='(\d+)'\]")
 _STATUS = re.compile(r"HTTP code (\d{3})|http_response_code='(\d{3})'")
 
 
@@ -35,7 +37,10 @@ def unreadable(where: str, error: Exception, *, hint: str = "") -> SourceError:
         return SourceError(f"{where} cannot be read: {told}", hint="name the URL that a browser ends up at")
     if code in {"ABORTED", "UNAVAILABLE", "DEADLINE_EXCEEDED"}:
         hint = "does its server answer? it was asked several times"
-    return SourceError(f"{where} cannot be read: {fact}", hint=hint)
+        return SourceAwayError(f"{where} cannot be read: {fact}", hint=hint)
+    number = int(found[1]) if (found := _NUMBER.search(text)) else None
+    kind = kind_of(number)
+    return (SourceError if kind is MissingSourceError else kind)(f"{where} cannot be read: {fact}", hint=hint)
 
 
 def fact_of(error: Exception) -> str:

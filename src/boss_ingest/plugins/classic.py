@@ -19,12 +19,12 @@ from boss_ingest.errors import (
     IngestError,
     MissingSourceError,
     PluginError,
-    SourceError,
     of_source,
 )
 from boss_ingest.plugins import blame
 from boss_ingest.plugins.chunk import TZYX_ORDER, XYZ_ORDER, XYZT_ORDER, ZYX_ORDER
 from boss_ingest.plugins.naming import find_class
+from boss_ingest.plugins.outages import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,7 +113,8 @@ class _Guarded:
             hint = f"correct {self._file or self._name}"
             raise PluginError(f"{call} returned {error}", hint=hint) from error
         except OSError as error:
-            kind = MissingSourceError if isinstance(error, FileNotFoundError) else SourceError
+            missing = isinstance(error, FileNotFoundError)
+            kind = MissingSourceError if missing else kind_of(error.errno)
             raise kind(
                 f"{error.filename or path or call} cannot be read: {error.strerror or error}",
                 hint=f"{self._name} tried to, in {blame.place(error, file=self._file)}",

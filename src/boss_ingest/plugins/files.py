@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from boss_ingest.errors import MissingSourceError, SourceError
+from boss_ingest.errors import MissingSourceError, SourceAwayError, SourceError
+from boss_ingest.plugins.outages import kind_of
 from boss_ingest.plugins.read_threads import read_in_thread
 
 READ_TIMEOUT_S = 100.0
@@ -62,7 +63,7 @@ def was_there() -> Iterator[None]:
     try:
         yield
     except MissingSourceError as error:
-        raise SourceError(
+        raise SourceAwayError(
             error.what, hint="it was there when the job began: is its disk still mounted?"
         ) from error
 
@@ -118,7 +119,7 @@ class Folder:
     def _check_root(self, path: str) -> None:
         """Without its root, as when a disk is no longer mounted, no file is merely missing."""
         if self.root_dir and not Path(self.root_dir).is_dir():
-            raise SourceError(
+            raise SourceAwayError(
                 f"{path} cannot be read: there is no folder {self.root_dir}",
                 hint="is its disk mounted? else correct root_dir under client.path_processor.params",
             )
@@ -156,9 +157,8 @@ def _too_slow(path: str) -> Iterator[None]:
 def unreadable(path: str, error: OSError) -> SourceError:
     """The error for a file the system does not let us read."""
     hint = "check root_dir, base_filename and extension under client.path_processor.params"
-    missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-    kind = MissingSourceError if missing else SourceError
+    kind = kind_of(error.errno)
     return kind(
         f"{path} cannot be read: {error.strerror or error}",
-        hint=hint if missing else "",
+        hint=hint if kind is MissingSourceError else "",
     )

@@ -15,8 +15,9 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boss_ingest.errors import ConfigError, MissingSourceError, SourceError
+from boss_ingest.errors import ConfigError, SourceError
 from boss_ingest.plugins.files import ChangedSourceError, Version, changed
+from boss_ingest.plugins.outages import kind_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,7 @@ DEFLATE, SHUFFLE = 1, 2
 WORTHWHILE_BYTES = 32 << 10
 """Blocks smaller than that are left to HDF5: of 4 kB each, it takes half the time that we would."""
 
-_SYSTEM = re.compile(r"error message = '([^']*)'")
+_SYSTEM = re.compile(r"errno = (\d+), error message = '([^']*)'")
 _HINTS = {
     "No such file": "check the params that name the file",
     "signature not found": "it is not an HDF5 file, or it was damaged",
@@ -156,8 +157,10 @@ class Files:
                     yield opened
                 finally:
                     opened.version.check(opened.file.id.get_vfd_handle(), name=place.shown)
-            except ChangedSourceError:
-                self._opened.pop(place.path).file.close()
+            except (ChangedSourceError, OSError) as error:
+                if isinstance(error, ChangedSourceError) or error.errno:
+                    with suppress(OSError, RuntimeError):
+                        self._opened.pop(place.path).file.close()
                 raise
 
     def _file(self, place: Place) -> _Opened:
@@ -261,10 +264,9 @@ def _naming(where: object) -> Iterator[None]:
     except SourceError:
         raise
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         told = str(error.args[-1] if error.args else error)
         system = _SYSTEM.search(told)
-        fact = system[1] if system else told
+        number = int(system[1]) if system else getattr(error, "errno", None)
+        fact = system[2] if system else told
         hint = next((each for word, each in _HINTS.items() if word in told), "")
-        kind = MissingSourceError if missing else SourceError
-        raise kind(f"{where} cannot be read: {fact}", hint=hint) from error
+        raise kind_of(number)(f"{where} cannot be read: {fact}", hint=hint) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from boss_ingest.errors import ConfigError, MissingSourceError, Problem, SourceError
+from boss_ingest.errors import ConfigError, MissingSourceError, Problem, SourceAwayError, SourceError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -59,7 +59,7 @@ class HttpImages:
                 f"{name} was not answered in time", hint="is the server overloaded, or the network slow?"
             ) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise SourceError(f"{name} cannot be read: {str(error) or type(error).__name__}") from error
+            raise SourceAwayError(f"{name} cannot be read: {str(error) or type(error).__name__}") from error
 
     async def close(self) -> None:
         """Close all connections; safe to repeat."""
@@ -102,7 +102,8 @@ class HttpImages:
                 'to be zeros, set `"zeros_on_403": true` under client.tile_processor.params',
             )
         if answer.status != 200:
-            raise SourceError(f"{name} cannot be read: the server answered {answer.status} {answer.reason}")
+            kind = SourceAwayError if answer.status >= 500 or answer.status == 429 else SourceError
+            raise kind(f"{name} cannot be read: the server answered {answer.status} {answer.reason}")
         pieces: list[bytes] = []
         size_bytes = answer.content_length or 0
         if size_bytes <= self._most_bytes:

@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from boss_ingest.config.proxies import proxy_for
-from boss_ingest.errors import SourceError
+from boss_ingest.errors import SourceAwayError, SourceError
 
 if TYPE_CHECKING:
     from boss_ingest.plugins.intern_account import Account
@@ -64,7 +64,9 @@ class Requests:
             passing = status >= 500 or status in {408, 429} or data.get("code") == _SYSTEM_ERROR
             if not passing:
                 raise SourceError(f"{name}: the Boss {why}", hint=self._hint(status))
-        raise SourceError(f"{name}: the Boss {why} ({TRIES} tries)", hint="is it up, and the network to it?")
+        raise SourceAwayError(
+            f"{name}: the Boss {why} ({TRIES} tries)", hint="is it up, and the network to it?"
+        )
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from boss_ingest.errors import ConfigError, MissingSourceError, Problem, SourceError
+from boss_ingest.errors import ConfigError, MissingSourceError, Problem, SourceAwayError, SourceError
 from boss_ingest.plugins.files import READ_TIMEOUT_S, Folder
 from boss_ingest.plugins.object_copies import Copies
 
@@ -29,6 +29,7 @@ COPY_TIMEOUT_S = 3600.0
 
 _PART_BYTES = 16 << 20
 _CONCURRENCY = 64
+_AWAY = ("UNAVAILABLE", "ABORTED", "DEADLINE_EXCEEDED")
 _UNREACHED = "does its server answer? endpoint_url in the params, AWS_ENDPOINT_URL_S3 and AWS_REGION name it"
 _RETRIES = 4  # beginning after a second, doubling
 
@@ -349,7 +350,8 @@ def _refused(where: str, error: ValueError) -> SourceError:
     hint = _UNREACHED
     if any(f"http_response_code='{code}'" in str(error) for code in (400, 401, 403)):
         hint = "check AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: may they read this bucket?"
-    return SourceError(f"{where} cannot be read: {_fact(error)}", hint=hint)
+    kind = SourceAwayError if str(error).startswith(_AWAY) else SourceError
+    return kind(f"{where} cannot be read: {_fact(error)}", hint=hint)
 
 
 def _fact(error: Exception) -> str:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from boss_ingest.errors import ConfigError, SourceError
+from boss_ingest.errors import ConfigError, SourceAwayError, SourceError
 from boss_ingest.plugins.files import ChangedSourceError, Version, unreadable
 from boss_ingest.plugins.tiff_page import Page
 
@@ -197,7 +197,7 @@ class TiffFiles:
         """The open file, for as long as the `with` lasts. Raises MissingSourceError, SourceError.
 
         A ChangedSourceError when it was changed since it was opened, also inside the `with`: the next to ask
-        gets it opened again.
+        gets it opened again, as after a SourceAwayError.
         """
         with self._lock:
             entry = self._entries.setdefault(path, _Entry())
@@ -212,7 +212,7 @@ class TiffFiles:
                 yield entry.file
             finally:
                 entry.file.check()
-        except ChangedSourceError:
+        except (ChangedSourceError, SourceAwayError):
             with self._lock:
                 self._forget(path, entry)
             raise
@@ -253,6 +253,8 @@ class _Entry:
 
 
 def _damaged(name: str, error: Exception) -> SourceError:
+    if isinstance(error, OSError) and error.errno:
+        return unreadable(name, error)
     return SourceError(
         f"{name} is no TIFF that can be read, or is damaged: {error}",
         hint="copy or export the file again",

@@ -18,6 +18,7 @@ from boss_ingest.errors import (
     MessageError,
     PluginError,
     RefusedError,
+    SourceAwayError,
     SourceError,
     ThrottledError,
     TransientError,
@@ -102,6 +103,68 @@ async def test_a_source_that_mends_in_time_is_stored() -> None:
     assert rig.deleted == ALL
     assert rig.set_aside == set()
     assert rig.tally.retries == 2
+
+
+@in_warped_time
+async def test_a_source_that_is_away_for_ten_seconds_costs_no_task() -> None:
+    rig = TileRig(tiles=200, tasks=8)
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+
+    def is_away() -> bool:
+        return 2 <= loop.time() - began_s < 12
+
+    async def take_a_second(step: Step, _: int | None) -> None:
+        if step == "read":
+            await asyncio.sleep(1.0)
+
+    rig.trouble.hook = take_a_second
+    rig.trouble.add("read", lambda: SourceAwayError("stale file handle"), times=None, when=is_away)
+    assert await rig.run() is End.DRAINED
+    assert rig.tally.retries > 8
+    assert rig.set_aside == set()
+    assert rig.deleted == set(range(200))
+    assert rig.room.used_bytes == 0
+
+
+@in_warped_time
+async def test_a_task_whose_source_is_away_holds_up_no_other_and_is_set_aside_after_half_a_minute() -> None:
+    rig = TileRig(tiles=40, tasks=2)
+    loop = asyncio.get_running_loop()
+    began_s, others_done_s, tried_s = loop.time(), [], []
+
+    async def note(step: Step, z: int | None) -> None:
+        if step == "read" and z in (5, 7):
+            tried_s.append(loop.time() - began_s)
+        if step == "ack":
+            others_done_s.append(loop.time() - began_s)
+
+    rig.trouble.hook = note
+    for z in (5, 7):
+        rig.trouble.add("read", lambda: SourceAwayError("input/output error"), z=z, times=None)
+    assert await rig.run() is End.DRAINED
+    assert rig.set_aside == {5, 7}
+    assert len(tried_s) == 2 * 3
+    assert 25 < max(tried_s) - min(tried_s) < 40
+    assert max(others_done_s) < 10, "though there is room for two tasks only"
+
+
+@in_warped_time
+async def test_a_file_that_is_plainly_damaged_is_not_waited_for() -> None:
+    rig = TileRig()
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    tried_s: list[float] = []
+
+    async def note(step: Step, z: int | None) -> None:
+        if (step, z) == ("read", 2):
+            tried_s.append(loop.time() - began_s)
+
+    rig.trouble.hook = note
+    rig.trouble.add("read", lambda: SourceError("truncated"), z=2, times=None)
+    await rig.run()
+    assert len(tried_s) == 3
+    assert max(tried_s) < 5
 
 
 @in_warped_time
