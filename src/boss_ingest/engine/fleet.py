@@ -320,9 +320,7 @@ class Fleet:
         self._look_for_hope()
 
     def _look_for_hope(self) -> None:
-        tally = self._tally
-        none_stored = tally.stored == 0 and len(tally.set_aside) >= self._work.options.hopeless_after
-        if none_stored and not self._hopeless:
+        if self._tally.is_hopeless(self._work.options.hopeless_after) and not self._hopeless:
             self._hopeless = True
             self._drain()
 

@@ -61,6 +61,10 @@ class Tally:
             return None
         return self.left_visible + self.left_in_flight
 
+    def is_hopeless(self, after: int) -> bool:
+        """Whether so many tasks were set aside and none was stored."""
+        return self.stored == 0 and len(self.set_aside) >= after
+
     @property
     def counts(self) -> Counts:
         """What adds up, as it stands."""
