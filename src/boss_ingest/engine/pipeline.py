@@ -1,47 +1,37 @@
-"""The pipeline: lease when there is room, do the task, acknowledge it, until the queue is drained.
+"""The pipeline: lease when there is room, for as long as the queue has something for us.
 
-Data flows one way and nothing is acknowledged before it is stored. A task that fails is tried again,
-let go, or set aside by its error's own disposition, and never holds up the others.
+Data flows one way. What becomes of what is leased is in_work.py's; here it is decided what to take, how
+long to wait for others, and when all is done.
 """
 
 from __future__ import annotations
 
 import asyncio
 import enum
-import logging
 from collections.abc import Iterable
 from typing import Any
 
 from boss_ingest.aws.queue import Lease, UploadQueue
 from boss_ingest.engine import events
-from boss_ingest.engine.budget import Place, Room
+from boss_ingest.engine.budget import Room
 from boss_ingest.engine.expiry import Forecast
+from boss_ingest.engine.in_work import InWork
 from boss_ingest.engine.ledger import Ledger
 from boss_ingest.engine.options import Options
 from boss_ingest.engine.paths import TaskPath
-from boss_ingest.engine.retry import Retrier, pause_s
+from boss_ingest.engine.retry import Retrier
 from boss_ingest.engine.siblings import Siblings
 from boss_ingest.engine.stop import Stop
 from boss_ingest.engine.tally import Tally
 from boss_ingest.engine.tasks import key_of
 from boss_ingest.engine.wanted import LOOK_S, Wanted
-from boss_ingest.errors import (
-    Disposition,
-    GaveUpError,
-    IngestError,
-    MessageError,
-    RefusedError,
-    SourceAwayError,
-)
-
-log = logging.getLogger(__name__)
+from boss_ingest.errors import Disposition, GaveUpError, IngestError
 
 _BATCH = 10  # the most SQS hands out at once
 _LEASERS = 6  # long polls at one time while the queue is full
 _FIRST_LOOK_S = 1.0  # long poll of the first looks at a queue that seems empty …
 _LATER_LOOK_S = 10.0  # … and while waiting for what other clients hold
 _LOOKS = 2  # looks in a row that show the same before we believe it: SQS's counts may be behind
-_RELEASES = 6  # leases that one task may outlast before it is set aside
 _GAUGE_S = 5.0  # how often the queue is asked how much is left, by this client
 
 
@@ -75,7 +65,6 @@ class Pipeline:
         siblings: Siblings | None = None,
     ) -> None:
         self._queue = queue
-        self._path = path
         self._cost_bytes = cost_bytes
         self._room = room
         self._retry = retry
@@ -89,11 +78,19 @@ class Pipeline:
         self._siblings = siblings or Siblings()
         self._batch = min(_BATCH, max(1, room.capacity(cost_bytes) // _LEASERS))
         self._plenty = asyncio.Event()
-        self._hopeless = asyncio.Event()
-        self._at_rest = asyncio.Event()  # nothing is in work any more
         self._others_hold = False
-        self._in_work: dict[str, asyncio.Task[None]] = {}
-        self._newest: dict[str, Lease] = {}  # later deliveries of what is in work
+        self._in_work = InWork(
+            queue,
+            path,
+            cost_bytes=cost_bytes,
+            room=room,
+            retry=retry,
+            options=options,
+            tally=tally,
+            ledger=ledger,
+            observe=observe,
+            wanted=self._wanted,
+        )
 
     async def run(self) -> End:
         """Work until the queue is drained, a stop is asked for, or nothing at all succeeds.
@@ -106,12 +103,12 @@ class Pipeline:
                 helpers = [group.create_task(self._lease_while_plenty(group)) for _ in range(_LEASERS - 1)]
                 helpers.append(group.create_task(self._gauge()))
                 done = group.create_task(self._until_all_is_done_here())
-                stopped = group.create_task(_any_of(self._stop.draining, self._hopeless))
+                stopped = group.create_task(_any_of(self._stop.draining, self._in_work.hopeless))
                 await asyncio.wait([first, done, stopped], return_when=asyncio.FIRST_COMPLETED)
                 ended = next((task for task in (first, done) if task.done()), None)
                 _cancel([first, done, stopped, *helpers])
                 if ended is None:
-                    await self._finish_what_is_in_work()
+                    await self._in_work.finish(self._stop.dropping)
         except* IngestError as errors:
             raise _gravest(errors) from None
         if ended is not None:
@@ -137,8 +134,8 @@ class Pipeline:
     async def _until_all_is_done_here(self) -> End:
         """No look at the queue is needed when each task of the job was done here and nothing is counted."""
         while True:
-            await self._at_rest.wait()
-            self._at_rest.clear()
+            await self._in_work.at_rest.wait()
+            self._in_work.at_rest.clear()
             if self._tally.stored == self._tally.total:
                 await self._ask_depth()
                 if self._tally.left == 0 and not self._in_work:
@@ -158,11 +155,10 @@ class Pipeline:
             )
             for lease in leases:
                 if self._is_new(lease):
-                    self._in_work[lease.message_id] = group.create_task(self._settle(lease))
+                    self._in_work.begin(lease, group)
                     started += 1
         finally:
             self._room.leave(self._cost_bytes, tasks=self._batch - started)
-        self._tally.in_work = len(self._in_work)
         if started or (leases and not self._wanted.alone):
             self._plenty.set()
         else:
@@ -186,12 +182,8 @@ class Pipeline:
         return others > len(self._wanted.left) if self._wanted.alone else others <= 0 < set_aside
 
     def _is_new(self, lease: Lease) -> bool:
-        """Whether to start on it: not when set aside, nor while an earlier delivery of it is in work.
-
-        What is in work is then deleted by its newest receipt; the old one may have no effect any more.
-        """
-        if lease.message_id in self._in_work:
-            self._newest[lease.message_id] = lease
+        """Whether to start on it: not when set aside, nor while an earlier delivery of it is in work."""
+        if self._in_work.renewed_by(lease):
             return False
         if lease.message_id in self._tally.set_aside:
             self._tally.set_aside.hidden_until(lease.deadline_s)
@@ -229,99 +221,6 @@ class Pipeline:
             self._forecast.look()
             await asyncio.sleep(_GAUGE_S * self._siblings.processes)
 
-    async def _settle(self, lease: Lease) -> None:
-        place = Place(self._room, self._cost_bytes)
-        try:
-            if self._ledger.is_done(lease.message_id):
-                self._tally.redelivered += 1
-            elif not await self._store(lease, place):
-                return
-            place.leave_early()
-            await self._acknowledge(self._newest.get(lease.message_id, lease))
-        finally:
-            del self._in_work[lease.message_id]
-            self._newest.pop(lease.message_id, None)
-            self._tally.in_work = len(self._in_work)
-            if not self._in_work:
-                self._at_rest.set()
-            place.leave()
-
-    async def _store(self, lease: Lease, place: Place) -> bool:
-        """Try until everything the message asks for is stored; False when it is set aside or let go."""
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                await place.take_again()
-                await self._path.store(lease, put=place.leave_early)
-            except IngestError as error:
-                if error.disposition is Disposition.STOP:
-                    raise
-                _let_go_of_frames(error)
-                outage = error.disposition is Disposition.RETRY
-                tries = (self._ledger.let_go if outage else self._ledger.failed)(lease.message_id)
-                if self._is_final(error, tries):
-                    self._set_aside(lease, error, tries)
-                    return False
-                away = isinstance(error, SourceAwayError)
-                wait_s = pause_s(tries, at_least_s=self._options.pause_away_s if away else 0.0)
-                if outage or loop.time() + wait_s > lease.deadline_s:
-                    log.warning("let message %s go, to come back later: %s", lease.message_id, error)
-                    return False
-                self._tally.retries += 1
-                self._observe(events.Retrying(f"task {key_of(lease)}", error, wait_s))
-                if away:
-                    place.leave_early()
-                await asyncio.sleep(wait_s)
-            else:
-                self._ledger.done(lease.message_id)
-                self._tally.stored += 1
-                if self._wanted.left and self._wanted.settle(key_of(lease), stored=True):
-                    self._observe(events.Mended(key_of(lease), lease.message_id))
-                return True
-
-    def _is_final(self, error: IngestError, tries: int) -> bool:
-        if isinstance(error, MessageError | RefusedError):
-            return True  # the same message, or the same request, will fare no better
-        return tries >= (_RELEASES if error.disposition is Disposition.RETRY else self._options.attempts)
-
-    def _set_aside(self, lease: Lease, error: IngestError, tries: int) -> None:
-        lease = self._newest.get(lease.message_id, lease)
-        event = events.SetAside(
-            key_of(lease), lease.message_id, tries, error, max(0.0, lease.deadline_s - _now_s())
-        )
-        self._wanted.settle(event.key, stored=False)
-        self._ledger.set_aside(lease.message_id)
-        self._tally.set_aside.add(event)
-        self._tally.set_aside.hidden_until(lease.deadline_s)
-        self._observe(event)
-        if self._tally.stored == 0 and len(self._tally.set_aside) >= self._options.hopeless_after:
-            self._hopeless.set()
-
-    async def _acknowledge(self, lease: Lease) -> None:
-        """Delete the message; if that cannot be done in time it comes back, and is deleted then."""
-        try:
-            await self._retry(
-                "SQS DeleteMessage",
-                lambda: self._queue.acknowledge(lease),
-                what=f"delete message {lease.message_id}",
-                until_s=lease.deadline_s,
-            )
-        except IngestError as error:
-            if error.disposition is Disposition.STOP:
-                raise
-            log.warning("message %s is done but not deleted yet: %s", lease.message_id, error)
-
-    async def _finish_what_is_in_work(self) -> None:
-        self._observe(events.Stopping(len(self._in_work)))
-        drop = asyncio.create_task(self._stop.dropping.wait())
-        finish = asyncio.create_task(_all_of(self._in_work.values()))
-        try:
-            await asyncio.wait(
-                [drop, finish], timeout=self._options.grace_s, return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            _cancel([drop, finish, *self._in_work.values()])
-
 
 def _now_s() -> float:
     return asyncio.get_running_loop().time()
@@ -335,21 +234,9 @@ async def _any_of(*happenings: asyncio.Event) -> None:
         _cancel(waits)
 
 
-async def _all_of(tasks: Iterable[asyncio.Task[None]]) -> None:
-    if waiting := list(tasks):
-        await asyncio.wait(waiting)
-
-
 def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
-
-
-def _let_go_of_frames(error: BaseException | None) -> None:
-    """Errors are kept for the report; in their tracebacks they would keep what was read of the source."""
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
 
 
 def _gravest(errors: BaseExceptionGroup[IngestError]) -> IngestError:
