@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import FAR_TOO_LONG_S
+
 VENV = Path(os.environ.get("BOSS_INGEST_PEERS") or Path(__file__).parent.parent / ".venv-peers").absolute()
 
 
@@ -23,7 +25,7 @@ def program(name: str) -> Path:
     return path
 
 
-async def run(*command: str | Path, env: dict[str, str] | None = None, cwd: Path, timeout_s: float) -> str:
+async def run(*command: str | Path, env: dict[str, str] | None = None, cwd: Path) -> str:
     """Run a program to its end and return what it said; fails the test when it fails."""
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -34,11 +36,11 @@ async def run(*command: str | Path, env: dict[str, str] | None = None, cwd: Path
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(FAR_TOO_LONG_S):
             said, _ = await process.communicate()
     except TimeoutError:
         process.kill()
         said, _ = await process.communicate()
-        pytest.fail(f"{command[0]} did not end within {timeout_s} s:\n{said.decode()[-4000:]}")
+        pytest.fail(f"{command[0]} did not end within {FAR_TOO_LONG_S} s:\n{said.decode()[-4000:]}")
     assert process.returncode == 0, said.decode()[-4000:]
     return said.decode()

@@ -28,9 +28,9 @@ def let_leases_end(boss: LocalBoss, job_id: int = 1) -> None:
 async def without_the_dead(boss: LocalBoss, going_on: Coroutine[None, None, T]) -> T:
     """Let leases end, and go on; again if need be: the last request of one that died may be given a task yet.
 
-    Seldom, or those who go on would lose their own leases before they are done.
+    More and more seldom, or on a slow machine those who go on would never keep their own leases long enough.
     """
-    doing, pause_s = asyncio.create_task(going_on), 5.0
+    doing, pause_s = asyncio.create_task(going_on), 0.5
     while not doing.done():
         with suppress(QueueGone):
             let_leases_end(boss)

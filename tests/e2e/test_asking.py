@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from boss_ingest.local.faults import Hold
+from tests.command import SOON_S
 from tests.terminal import CTRL_C, terminal
 from tests.volumes import change_job
 
@@ -94,7 +95,7 @@ async def test_ctrl_c_after_the_question_stops_the_job(
         screen.type("y\n")
         await hold.arrived.wait()
         screen.type(CTRL_C)
-        assert await screen.ended(timeout_s=20.0) == 130
+        assert await screen.ended(timeout_s=SOON_S) == 130
         assert "boss-ingest join --job-id 1" in screen.shown
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-LIMIT_S = 90.0
+LIMIT_S = 300.0
 
 
 async def test_the_bench_measures_a_job_and_a_bare_loop_beside_it(tmp_path: Path) -> None:

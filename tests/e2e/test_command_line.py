@@ -42,7 +42,7 @@ async def test_help_answers_at_once_and_names_every_command_and_exit_code(
     assert all(f"\n  {command} " in ended.out for command in COMMANDS)
     assert all(f"\n    {code.value} " in ended.out for code in ExitCode)
     record_property("help_median_s", statistics.median(times_s))
-    assert min(times_s) < 0.5  # 0.15 on a quiet machine; the tests beside this one take their share
+    assert min(times_s) < 2.0  # 0.15 on a quiet machine; what it must not import is told below
 
 
 async def test_help_imports_nothing_heavy(bare: Machine) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from boss_ingest.local.boss import LocalBoss
 from boss_ingest.local.settings import Settings
+from tests.command import FAR_TOO_LONG_S
 from tests.filled_boss import filled_boss
 from tests.volumes import Source, pattern
 
@@ -133,7 +134,7 @@ async def test_intern_itself_reads_the_same_voxels_from_the_same_boss(tmp_path: 
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-W", "ignore", script, host, source.token, target, env={"HOME": str(tmp_path)}
         )
-        async with asyncio.timeout(100):
+        async with asyncio.timeout(FAR_TOO_LONG_S):
             assert await process.wait() == 0
         reader = InternChunkReader()
         params = {"uri": "bossdb://col/exp/ch", "host": host, "protocol": "http", "token": source.token}

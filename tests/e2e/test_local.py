@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from boss_ingest.boss.client import BossClient
 from boss_ingest.local.boss import LocalBoss
 from boss_ingest.local.settings import Settings
 from tests.command import Machine
+from tests.fault.kill_boss import free_port
+from tests.fault.proxy import FaultProxy, Tell
 from tests.volumes import Source, change_job, pattern, zarr_source
 
 if TYPE_CHECKING:
@@ -100,33 +103,32 @@ async def test_a_server_killed_in_the_middle_and_started_again_costs_the_client_
     alone: Machine, slices: Source, tmp_path: Path
 ) -> None:
     folder = tmp_path / "boss"
-    server, url = await serve(alone, folder, 0)
-    port = int(url.rpartition(":")[2])
+    port = free_port()
+    server, url = await serve(alone, folder, port)
     token = json.loads(token_text(folder))["token"]
     config = slices.write_job(alone.cwd / "job.json", url)
     await make_channel(url, token)
-    client = await alone.start(
-        "run",
-        config,
-        "--yes",
-        "--token-file",
-        folder / "token.json",
-        "--progress",
-        "json",
-        "--concurrency",
-        1,
-    )
-    await client.until(lambda line: line.startswith("{") and json.loads(line).get("in_work", 0) > 0)
-    server.kill()
-    await server.ended()
-    await client.says('"Retrying"')
-    server, again = await serve(alone, folder, port)
-    assert again == url
-    ended = await client.ended(timeout_s=100.0)
+    dead = asyncio.Event()
+
+    async def kill(_: object) -> None:
+        server.kill()
+        await server.ended()
+        dead.set()
+
+    async with FaultProxy(url) as line:
+        line.add("s3.PutObject", Tell("before", kill), after=20)
+        alone.env["AWS_ENDPOINT_URL"] = line.url
+        options = ("--token-file", folder / "token.json", "--progress", "json", "--concurrency", 4)
+        client = await alone.start("run", config, "--yes", *options)
+        await dead.wait()
+        await client.says('"Retrying"')
+        restarted, again = await serve(alone, folder, port)
+        assert again == url
+        ended = await client.ended()
     assert ended.code == 0, ended.all
     await slices.assert_stored(url, token=token)
-    server.process.terminate()
-    assert (await server.ended()).code == 0
+    restarted.process.terminate()
+    assert (await restarted.ended()).code == 0
 
 
 def token_text(folder: Path) -> str:

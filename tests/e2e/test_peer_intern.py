@@ -46,7 +46,6 @@ async def read(boss: LocalBoss, directory: Path, channel: str) -> tuple[np.ndarr
         channel,
         target,
         cwd=directory,
-        timeout_s=100.0,
     )
     return np.load(target), said
 

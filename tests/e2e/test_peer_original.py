@@ -18,7 +18,7 @@ from tests.local_jobs import NAMES, Client, job_file
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.peer
 CHUNK_PLUGIN = '''
 """A classic chunk plugin as a lab would write one."""
 import numpy as np
@@ -75,7 +75,6 @@ async def test_a_stack_of_images_and_a_volume_arrive_voxel_for_voxel(
                         config,
                         env=env,
                         cwd=config.parent,
-                        timeout_s=280.0,
                     )
                 )
         _, listed = await client.ask("GET", "/v1/ingest/")

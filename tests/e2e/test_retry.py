@@ -12,7 +12,7 @@ import pytest
 from boss_ingest.local.faults import Hold
 from boss_ingest.local.queues import upload_queue
 from boss_ingest.local.settings import TILE_BUCKET
-from tests.e2e.leases import let_leases_end
+from tests.e2e.leases import let_leases_end, without_the_dead
 from tests.local_jobs import Client
 from tests.volumes import change_job, read_job
 
@@ -209,8 +209,7 @@ async def test_a_killed_clients_restart_repeats_only_what_was_in_flight(
     await running.ended()
     hold.release()
     boss.faults.clear()
-    let_leases_end(boss)
-    ended = await machine.run("join", "--job-id", 1, "--progress", "json")
+    ended = await without_the_dead(boss, machine.run("join", "--job-id", 1, "--progress", "json"))
     assert ended.code == 0, ended.all
     assert 0 < ended.events[-2]["stored"] <= left < 72
     await slices.assert_stored(boss)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from boss_ingest.local.faults import Hold, Http
+from tests.command import SOON_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,11 +29,9 @@ async def test_one_ctrl_c_is_enough_while_a_service_is_waited_for(
     boss.faults.add(moment, hold, times=None)
     running = await machine.start("run", chunk_job, *QUICK)
     await hold.arrived.wait()
-    began_s = time.monotonic()
     running.signal_all(signal.SIGINT)
-    ended = await running.ended(timeout_s=20.0)
+    ended = await running.ended(timeout_s=SOON_S)
     assert ended.code == 130, ended.all
-    assert time.monotonic() - began_s < 5.0
     assert "Traceback" not in ended.err
     told = "boss-ingest jobs" if moment == "rest.create" else "boss-ingest join --job-id 1"
     assert told in ended.err
@@ -54,11 +52,9 @@ async def test_one_signal_is_enough_while_a_boss_that_is_away_is_waited_for(
     boss.faults.add("rest.complete", Http(502, "detail"), match=asked_often, times=None)
     running = await machine.start("run", chunk_job, *QUICK)
     await away.arrived.wait()
-    began_s = time.monotonic()
     running.signal_all(number)
-    ended = await running.ended(timeout_s=20.0)
+    ended = await running.ended(timeout_s=SOON_S)
     assert ended.code == 130, ended.all
-    assert time.monotonic() - began_s < 5.0
     assert "boss-ingest join --job-id 1" in ended.err
 
 
@@ -72,10 +68,8 @@ async def test_a_second_ctrl_c_does_not_wait_for_what_hangs(
     await hold.arrived.wait()
     running.signal_all(signal.SIGINT)
     await running.says("once more to stop at once")
-    began_s = time.monotonic()
     running.signal_all(signal.SIGINT)
-    ended = await running.ended(timeout_s=30.0)
+    ended = await running.ended(timeout_s=SOON_S)
     assert ended.code == 130, ended.all
-    assert time.monotonic() - began_s < 5.0
     assert "boss-ingest join --job-id 1" in ended.err
     assert "Traceback" not in ended.err

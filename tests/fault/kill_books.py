@@ -97,7 +97,7 @@ class Books:
 
     def _read(self, file: str, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         path = f"file:{self._folder / file}?mode=ro"
-        with closing(sqlite3.connect(path, uri=True, timeout=5.0)) as connection:
+        with closing(sqlite3.connect(path, uri=True, timeout=60.0)) as connection:
             return connection.execute(sql, parameters).fetchall()
 
 

@@ -19,7 +19,7 @@ LEASE_S = 3.0
 """The longest that a client may keep a message, who asks for 170 s."""
 
 EXTENT = {"x": [0, 4096], "y": [0, 4096], "z": [0, 64]}
-_READY_S = 60.0
+_READY_S = 300.0
 _PORTS = range(10_000, 32_000)  # those above are given to connections, which could be in its way
 _REPOSITORY = Path(__file__).parents[2]
 
@@ -44,7 +44,7 @@ class BossProcess:
         """Start it, unless it runs, where it was before; returns once it answers."""
         if self._process is not None and self._process.returncode is None:
             return
-        port = self.url.rpartition(":")[2] or str(_free_port())
+        port = self.url.rpartition(":")[2] or str(free_port())
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.fault.kill_boss", self.folder, port,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=_REPOSITORY,
@@ -63,7 +63,7 @@ class BossProcess:
         await self._process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     while True:
         port = random.choice(_PORTS)
         with socket.socket() as probe:
