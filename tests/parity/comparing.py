@@ -38,9 +38,7 @@ async def run_original(
     python, asked, answered = interpreter(), folder / "cases.json", folder / "results.npz"
     asked.write_text(json.dumps([case.for_original for case in cases]))
     driver = Path(__file__).parent / "original.py"
-    await peers.run(
-        python, "-W", "ignore", driver, asked, answered, env=dict(env or {}), cwd=folder, timeout_s=100.0
-    )
+    await peers.run(python, "-W", "ignore", driver, asked, answered, env=dict(env or {}), cwd=folder)
     with np.load(answered) as results:
         told = json.loads(str(results["told"]))
         arrays = {key: results[key] for key in results.files if key != "told"}
@@ -54,16 +52,25 @@ async def run_original(
     return [[outcome(f"{number}/{at}") for at in grid] for number, grid in enumerate(grids)]
 
 
+async def run_ours(cases: list[Case]) -> list[dict[Face, list[Outcome]]]:
+    """What ours make of the same, by their faces."""
+    made: list[dict[Face, list[Outcome]]] = []
+    for case in cases:
+        faces: dict[Face, list[Outcome]] = {"classic": await asyncio.to_thread(ours.classic, case)}
+        if ours.reader_of(case) is not None:
+            faces["reader"] = await ours.asynchronous(case)
+        made.append(faces)
+    return made
+
+
 async def compare(cases: list[Case], folder: Path, env: Mapping[str, str] | None = None) -> None:
     """Fail unless the differences in these cases are just the rows of docs/differences.md about them."""
     names = [(case.processor, case.name) for case in cases]
     assert len(set(names)) == len(names), "two cases of one name"
     assert not compared.intersection(names), "another test has cases of the same names"
     found: dict[Difference, str] = {}
-    for case, original in zip(cases, await run_original(cases, folder, env), strict=True):
-        faces: dict[Face, list[Outcome]] = {"classic": await asyncio.to_thread(ours.classic, case)}
-        if ours.reader_of(case) is not None:
-            faces["reader"] = await ours.asynchronous(case)
+    both = await asyncio.gather(run_original(cases, folder, env), run_ours(cases))
+    for case, original, faces in zip(cases, *both, strict=True):
         texts = "; ".join(
             dict.fromkeys(each.text for some in (original, *faces.values()) for each in some if each.text)
         )
