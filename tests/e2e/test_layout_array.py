@@ -3,53 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from tests.arrays import write_precomputed
 from tests.contract.moto_server import running_moto, second_opinion
+from tests.e2e.layouts import example, example_data, ingest
 from tests.volumes import PLUGINS, Source, chunk_job, pattern
 
 if TYPE_CHECKING:
     from boss_ingest.local.boss import LocalBoss
-    from tests.command import Ended, Machine
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-def example_data() -> Any:
-    spec = importlib.util.spec_from_file_location("example_array", EXAMPLES / "data" / "array.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-async def ingest(source: Source, machine: Machine, boss: LocalBoss) -> Ended:
-    """Make the channel, run the job file, and compare every voxel."""
-    job = source.job(boss)
-    job["client"]["backend"] |= {"host": boss.url.removeprefix("http://"), "protocol": "http"}
-    (machine.cwd / "job.json").write_text(json.dumps(job))
-    await source.make_channel(boss)
-    ended = await machine.run("run", "job.json", "--yes", "--workers", 1)
-    assert ended.code == 0, ended.all
-    await source.assert_stored(boss)
-    return ended
+    from tests.command import Machine
 
 
 @pytest.mark.parametrize("name", ["array-zarr.json", "ome-zarr.json", "n5.json", "precomputed.json"])
 async def test_an_example_runs_on_the_data_made_for_it(name: str, machine: Machine, boss: LocalBoss) -> None:
-    data = example_data()
+    data = example_data("array")
     assert name in data.EXAMPLES
     await asyncio.to_thread(data.make_array, machine.cwd / "demo-data" / "array")
-    job = json.loads((EXAMPLES / name).read_text())
-    await ingest(Source(data.expected(name), job["client"], job["ingest_job"]), machine, boss)
+    await ingest(example(name, data.expected(name)), machine, boss)
 
 
 async def test_16_bit_precomputed_from_a_bucket_with_a_hole(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from PIL import Image
 
+from tests.e2e.layouts import ingest
 from tests.volumes import Source, pattern, tile_job
 
 if TYPE_CHECKING:
@@ -30,14 +31,6 @@ def write_tiles(root: Path, template: str, volume: NDArray) -> None:
                 Image.fromarray(part).save(path, compress_level=1)
 
 
-async def ingest(machine: Machine, boss: LocalBoss, source: Source, channel: str) -> None:
-    await source.make_channel(boss, channel)
-    config = source.write_job(machine.cwd / f"{channel}.json", boss, channel, schema="0.1")
-    ended = await machine.run("run", config, "--yes", "--workers", 2)
-    assert ended.code == 0, ended.all
-    await source.assert_stored(boss, channel)
-
-
 async def test_tiles_in_files_with_partial_edges(machine: Machine, boss: LocalBoss, tmp_path: Path) -> None:
     volume = pattern((17, 600, 700))
     write_tiles(tmp_path / "tiles", "{z}/{y}_{x}_0.png", volume)
@@ -47,7 +40,7 @@ async def test_tiles_in_files_with_partial_edges(machine: Machine, boss: LocalBo
         "path_processor": {"class": f"{plugin}PathProcessor", "params": params},
         "tile_processor": {"class": f"{plugin}TileProcessor", "params": {"filetype": "png"}},
     }
-    await ingest(machine, boss, Source(volume, client, tile_job(volume, 512)), "files")
+    await ingest(Source(volume, client, tile_job(volume, 512)), machine, boss, "files", schema="0.1")
 
 
 async def test_tiles_of_a_server(machine: Machine, boss: LocalBoss, tmp_path: Path) -> None:
@@ -65,6 +58,6 @@ async def test_tiles_of_a_server(machine: Machine, boss: LocalBoss, tmp_path: Pa
             "path_processor": {"class": f"{CATMAID}.CatmaidURLPathProcessor", "params": {"root_dir": ""}},
             "tile_processor": {"class": f"{CATMAID}.CatmainURLTileProcessor", "params": params | unused},
         }
-        await ingest(machine, boss, Source(volume, client, tile_job(volume, 512)), "served")
+        await ingest(Source(volume, client, tile_job(volume, 512)), machine, boss, "served", schema="0.1")
     finally:
         await runner.cleanup()

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.test_layout_array import ingest
-from tests.volumes import Source
+from tests.e2e.layouts import EXAMPLES, example, ingest
 
 if TYPE_CHECKING:
     from boss_ingest.local.boss import LocalBoss
     from tests.command import Machine
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 MAKE = """
 import runpy, sys
 from pathlib import Path
@@ -41,6 +37,5 @@ async def test_the_example_runs_on_the_data_made_for_it(machine: Machine, boss: 
         cwd=machine.cwd,
         check=True,
     )
-    job = json.loads((EXAMPLES / "cloudvolume.json").read_text())
     volume = np.load(machine.cwd / "expected.npy")
-    await ingest(Source(volume, job["client"], job["ingest_job"]), machine, boss)
+    await ingest(example("cloudvolume.json", volume), machine, boss)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from tests.e2e.layouts import example, example_data, ingest
 from tests.volumes import Source, pattern, tile_job
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from tests.command import Machine
 
 pytest.importorskip("h5py", reason="needs boss-ingest[hdf5]")
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
 
 WANTED = {
     "hdf5-single-file.json": "volume",
@@ -34,23 +31,10 @@ WANTED = {
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     """The module that makes the examples' data, and where it has made it."""
-    spec = importlib.util.spec_from_file_location("example_hdf5", EXAMPLES / "data" / "hdf5.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = example_data("hdf5")
     folder = tmp_path_factory.mktemp("hdf5")
     module.make_hdf5(folder)
     return module, folder
-
-
-async def ingest(source: Source, machine: Machine, boss: LocalBoss) -> None:
-    """Make the channel, run the job file, and compare every voxel."""
-    await source.make_channel(boss)
-    config = source.write_job(machine.cwd / "job.json", boss)
-    ended = await machine.run("run", config, "--yes", "--workers", 1)
-    assert ended.code == 0, ended.all
-    await source.assert_stored(boss)
 
 
 @pytest.mark.parametrize("name", WANTED)
@@ -60,9 +44,7 @@ async def test_an_example_runs_on_the_data_made_for_it(
     module, folder = data
     (machine.cwd / "demo-data").mkdir()
     (machine.cwd / "demo-data/hdf5").symlink_to(folder)
-    job = json.loads((EXAMPLES / name).read_text())
-    del job["client"]["backend"]  # here it is the local Boss
-    await ingest(Source(getattr(module, WANTED[name])(), job["client"], job["ingest_job"]), machine, boss)
+    await ingest(example(name, getattr(module, WANTED[name])()), machine, boss)
 
 
 async def test_a_config_of_the_original_client_that_reads_before_the_beginning(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -15,26 +14,16 @@ import pytest
 from boss_ingest.local.boss import LocalBoss
 from boss_ingest.local.settings import Settings
 from tests.command import FAR_TOO_LONG_S
+from tests.e2e.layouts import EXAMPLES, example_data
 from tests.filled_boss import filled_boss
 from tests.volumes import Source, pattern
 
 if TYPE_CHECKING:
     from tests.command import Machine
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-def example_data() -> Any:
-    spec = importlib.util.spec_from_file_location("example_intern", EXAMPLES / "data" / "intern.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 async def test_the_examples_run_on_the_data_made_for_them(machine: Machine, boss: LocalBoss) -> None:
-    data = example_data()
+    data = example_data("intern")
     folder = machine.cwd / "demo-data" / "intern"
     await asyncio.to_thread(data.make_intern, folder)
     async with LocalBoss(Settings(dir=folder / "boss")) as source, asyncio.TaskGroup() as both:

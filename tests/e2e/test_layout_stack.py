@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,42 +10,19 @@ import pytest
 from PIL import Image
 
 from tests.contract.moto_server import running_moto, second_opinion
+from tests.e2e.layouts import example, example_data, ingest
 from tests.volumes import PLUGINS, Source, chunk_job, pattern, tile_job
 
 if TYPE_CHECKING:
     from boss_ingest.local.boss import LocalBoss
     from tests.command import Machine
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-def example_data() -> Any:
-    spec = importlib.util.spec_from_file_location("example_stack", EXAMPLES / "data" / "stack.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 @pytest.mark.parametrize("name", ["stack-chunks.json", "mosaic-slices.json", "mosaic-grid.json"])
 async def test_an_example_runs_on_the_data_made_for_it(name: str, machine: Machine, boss: LocalBoss) -> None:
-    data = example_data()
+    data = example_data("stack")
     await asyncio.to_thread(data.make_stack, machine.cwd / "demo-data" / "stack")
-    job = json.loads((EXAMPLES / name).read_text())
-    source = Source(data.volume(), job["client"], job["ingest_job"])
-    await ingest(source, machine, boss)
-
-
-async def ingest(source: Source, machine: Machine, boss: LocalBoss) -> None:
-    """Make the channel, run the job file, and compare every voxel."""
-    job = source.job(boss)
-    job["client"]["backend"] |= {"host": boss.url.removeprefix("http://"), "protocol": "http"}
-    (machine.cwd / "job.json").write_text(json.dumps(job))
-    await source.make_channel(boss)
-    ended = await machine.run("run", "job.json", "--yes", "--workers", 1)
-    assert ended.code == 0, ended.all
-    await source.assert_stored(boss)
+    await ingest(example(name, data.volume()), machine, boss)
 
 
 def stack(kind: str, root_dir: Path | str, extension: str, **params: object) -> dict[str, Any]:

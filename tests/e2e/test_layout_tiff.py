@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.layouts import ingest
 from tests.volumes import PLUGINS, Source, chunk_job, pattern, tile_job
 
 if TYPE_CHECKING:
@@ -17,14 +18,6 @@ if TYPE_CHECKING:
 tifffile = pytest.importorskip("tifffile", reason="needs boss-ingest[tiff]")
 
 
-async def ingest(machine: Machine, boss: LocalBoss, source: Source, channel: str = "ch") -> None:
-    await source.make_channel(boss, channel)
-    config = source.write_job(machine.cwd / f"{channel}.json", boss, channel)
-    ended = await machine.run("run", config, "--yes", "--workers", 2)
-    assert ended.code == 0, ended.all
-    await source.assert_stored(boss, channel)
-
-
 async def test_a_compressed_ome_tiff_as_chunks(machine: Machine, boss: LocalBoss, tmp_path: Path) -> None:
     volume = pattern((18, 530, 600), "uint16")
     file = tmp_path / "v.ome.tif"
@@ -32,7 +25,7 @@ async def test_a_compressed_ome_tiff_as_chunks(machine: Machine, boss: LocalBoss
     tifffile.imwrite(file, volume, ome=True, photometric="minisblack", **options)
     params = {"filename": str(file)}
     client = {"chunk_processor": {"class": f"{PLUGINS}.tiff.TiffVolumeReader", "params": params}}
-    await ingest(machine, boss, Source(volume, client, chunk_job(volume, (512, 512, 16))))
+    await ingest(Source(volume, client, chunk_job(volume, (512, 512, 16))), machine, boss)
 
 
 async def test_time_samples_of_one_channel_as_tiles(
@@ -45,7 +38,7 @@ async def test_time_samples_of_one_channel_as_tiles(
     tifffile.imwrite(tmp_path / "hyper.tif", both, imagej=True, metadata={"axes": "TZCYX"})
     params = {"filename": str(tmp_path / "hyper.tif"), "index": {"c": 1}}
     client = {"tile_processor": {"class": f"{PLUGINS}.tiff.TiffTileReader", "params": params}}
-    await ingest(machine, boss, Source(volume, client, tile_job(volume, 512)))
+    await ingest(Source(volume, client, tile_job(volume, 512)), machine, boss)
 
 
 async def test_one_file_a_slice_with_a_page_a_sample_under_the_names_of_the_original_client(
@@ -63,4 +56,4 @@ async def test_one_file_a_slice_with_a_page_a_sample_under_the_names_of_the_orig
             "params": {"datatype": "uint16", "filetype": "tif"},
         },
     }
-    await ingest(machine, boss, Source(series, client, tile_job(series, 512)))
+    await ingest(Source(series, client, tile_job(series, 512)), machine, boss)
