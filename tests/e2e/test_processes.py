@@ -15,7 +15,7 @@ import pytest
 
 from boss_ingest.local.faults import Hold
 from boss_ingest.local.queues import upload_queue
-from boss_ingest.local.settings import TILE_BUCKET
+from tests.e2e.ahead import told_ahead
 from tests.e2e.leases import let_leases_end
 from tests.volumes import change_job
 
@@ -35,15 +35,6 @@ async def test_tiles_are_stored_by_both_after_one_join_and_the_counts_are_of_bot
     hold = Hold()
     boss.faults.add("s3.PutObject", hold, times=None, after=20)
     running = await machine.start("run", tile_job, "--yes", *TWO)
-    ahead: list[str] = []
-
-    def look(line: str) -> bool:
-        if line.startswith("{") and (event := json.loads(line))["event"] == "Progress":
-            stored = len(boss.objects(TILE_BUCKET))
-            if event["objects"] > stored or event["stored"] > stored or event["done"] > event["total"]:
-                ahead.append(f"{stored} objects, but {line}")
-        return '"Outcome"' in line
-
     await hold.arrived.wait()
     children = children_of(running.pid)
     command_lines = [command_line(child) for child in children]
@@ -52,7 +43,7 @@ async def test_tiles_are_stored_by_both_after_one_join_and_the_counts_are_of_bot
     assert [has_the_sdk(pid) for pid in (running.pid, *children)] == [False, True, True]
     await running.has_stored(16)
     hold.release()
-    await running.until(look)
+    ahead = await told_ahead(running, boss)
     ended = await running.ended()
     assert ended.code == 0, ended.all
     assert ahead == []
