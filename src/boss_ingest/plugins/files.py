@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Self
 
@@ -77,6 +78,7 @@ class Folder:
     def __init__(self, root_dir: str, *, allow_outside: bool = False) -> None:
         self.root_dir = root_dir
         self._allow_outside = allow_outside
+        self._real_root = ""
 
     def join(self, name: str) -> str:
         """The path of `name` under the root, as text: looks at no disk."""
@@ -124,15 +126,31 @@ class Folder:
                 hint="is its disk mounted? else correct root_dir under client.path_processor.params",
             )
 
-    def _read(self, path: str, most_bytes: int) -> bytes:
+    def _check_opened(self, file: int, path: str) -> None:
+        """As `check`, of a file that is open: in one call of the system where that tells where it lies."""
+        if self._allow_outside:
+            return
         try:
-            self.check(path)
-            with Path(path).open("rb") as file:
+            real = os.readlink(f"/proc/self/fd/{file}")  # noqa: PTH115 - on all of a Path's own, too slow
+        except OSError:
+            real = ""
+        if not self._real_root:
+            self._real_root = os.path.join(Path(self.root_dir).resolve(), "")  # noqa: PTH118 - ends in a slash
+        if not real.startswith(self._real_root):
+            self.check(path)  # which also knows a root that has moved
+
+    def _read(self, path: str, most_bytes: int) -> bytes:
+        """In few calls of the system: at each of them the interpreter may go to another thread."""
+        try:
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path takes as long as the reading
+                self._check_opened(file.fileno(), path)
                 version = Version.of(file.fileno())
                 size_bytes = version.size_bytes
-                body = b"" if size_bytes > most_bytes else file.read(most_bytes + 1)
+                body = b"" if size_bytes > most_bytes else _all_of(file, size_bytes, most_bytes)
                 version.check(file.fileno(), name=path)
         except OSError as error:
+            with suppress(OSError):
+                self.check(path)
             self._check_root(path)
             raise unreadable(path, error) from error
         if max(size_bytes, len(body)) > most_bytes:
@@ -141,6 +159,17 @@ class Folder:
                 hint="cut it into one image a tile, or correct ingest_job.tile_size",
             )
         return body
+
+
+def _all_of(file: FileIO, size_bytes: int, most_bytes: int) -> bytes:
+    """To its end, but no more than one byte too many; what is said of its size may be wrong."""
+    body = file.read(size_bytes + 1)
+    while body and len(body) != size_bytes and len(body) <= most_bytes:
+        more = file.read(most_bytes + 1 - len(body))
+        if not more:
+            break
+        body += more
+    return body
 
 
 @contextmanager

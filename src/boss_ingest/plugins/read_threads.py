@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -26,8 +26,16 @@ T = TypeVar("T")
 @dataclass(slots=True, eq=False)
 class _Call:
     function: Callable[[], Any]
-    future: Future[Any] = field(default_factory=Future)
+    loop: asyncio.AbstractEventLoop
+    answer: asyncio.Future[Any]
+    unwanted: bool = False  # given up before it began
+    running: bool = False
     given_up: bool = False
+
+    def end(self, error: BaseException | None, found: object) -> None:
+        """In a thread: hand it to who waits, if there still is an event loop."""
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(_answer, self.answer, error, found)
 
 
 class ReadThreads:
@@ -48,14 +56,15 @@ class ReadThreads:
 
         Raises RuntimeError after `close`.
         """
-        call = _Call(partial(function, *args, **kwargs))
+        loop = asyncio.get_running_loop()
+        call = _Call(partial(function, *args, **kwargs), loop, loop.create_future())
         with self._lock:
             if self._closed:
                 raise RuntimeError("these threads are closed")
             self._calls.put(call)
             self._start_as_needed()
         try:
-            found: T = await asyncio.wrap_future(call.future)
+            found: T = await call.answer
         except asyncio.CancelledError:
             self._give_up(call)
             raise
@@ -78,7 +87,8 @@ class ReadThreads:
 
     def _give_up(self, call: _Call) -> None:
         with self._lock:
-            if not call.future.running() or self._hanging >= self._spare:
+            call.unwanted = not call.running
+            if call.unwanted or self._hanging >= self._spare:
                 return
             call.given_up = True
             self._hanging += 1
@@ -93,22 +103,33 @@ class ReadThreads:
             with self._lock:
                 self._idle -= 1
                 self._start_as_needed()
-            if call is None:
-                return
-            if not call.future.set_running_or_notify_cancel():
-                continue
+                if call is None:
+                    return
+                if call.unwanted:
+                    continue
+                call.running = True
             try:
                 found = call.function()
             except BaseException as error:  # noqa: BLE001 - handed to the one who waits
-                call.future.set_exception(error)
+                call.end(error, None)
             else:
-                call.future.set_result(found)
+                call.end(None, found)
                 del found
             with self._lock:
+                call.running = False
                 if call.given_up:  # another has taken its place
                     self._hanging -= 1
                     return
             del call
+
+
+def _answer(waiting: asyncio.Future[Any], error: BaseException | None, found: object) -> None:
+    if waiting.cancelled():
+        return
+    if error is None:
+        waiting.set_result(found)
+    else:
+        waiting.set_exception(error)
 
 
 _READS = ReadThreads(min(32, (os.cpu_count() or 1) + 4), spare=256)

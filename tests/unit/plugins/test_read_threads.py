@@ -68,6 +68,30 @@ async def test_without_a_spare_the_next_waits_until_the_hanging_one_returns():
         await threads.run(int)
 
 
+async def test_a_read_that_is_over_when_it_is_given_up_makes_no_room_for_another_thread():
+    threads, started, later, names = ReadThreads(1, spare=1), threading.Event(), threading.Event(), set()
+
+    def note():
+        names.add(threading.current_thread())
+
+    def hold():
+        note()
+        started.set()
+        later.wait()
+
+    over, held = (asyncio.create_task(threads.run(function)) for function in (note, hold))
+    await asyncio.sleep(0)
+    assert started.wait(30)  # so the first is over, and this loop has not heard of it
+    over.cancel()
+    last = asyncio.create_task(threads.run(note))
+    await asyncio.wait([over])
+    later.set()
+    await asyncio.gather(held, last)
+    assert over.cancelled()
+    assert len(names) == 1
+    threads.close()
+
+
 async def test_errors_come_back_and_many_calls_share_few_threads():
     threads, names = ReadThreads(3, spare=0), set()
 
