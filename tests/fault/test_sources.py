@@ -16,7 +16,7 @@ from boss_ingest.engine.events import Retrying, SetAside
 from boss_ingest.errors import SourceAwayError
 from boss_ingest.local.faults import Hold
 from boss_ingest.plugins.files import Version
-from tests.volumes import Source, pattern, slices_source, zarr_source
+from tests.volumes import Source, change_job, pattern, slices_source, zarr_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,3 +204,27 @@ async def test_a_chunk_of_a_damaged_volume_is_set_aside_and_the_others_are_store
     ground.end_leases(run.job_id)
     assert (await ground.ingest(job, run.job_id)).exit_code == 0
     await source.assert_stored(ground.boss)
+
+
+async def test_a_volume_that_is_gone_in_the_middle_of_a_job_is_set_aside_whatever_missing_says(
+    ground: Ground, volume: Source, chunk_job: Path
+) -> None:
+    """Single chunk files may be missing, and are zeros then; without its metadata it is the disk that is."""
+    change_job(chunk_job, "client.chunk_processor.params.missing", "zeros")
+    root = chunk_job.parent / "volume.zarr"
+    hold = Hold()
+    ground.faults.add("sqs.ReceiveMessage", hold)
+    running = asyncio.create_task(ground.ingest(chunk_job, away_s=0.5))
+    await hold.arrived.wait()
+    away = root.rename(root.with_name("away"))
+    hold.release()
+    run = await running
+    assert run.exit_code == 3, run.error
+    (event,) = run.of(SetAside)
+    assert isinstance(event.error, SourceAwayError)
+    assert not ground.stored_cuboids()
+
+    away.rename(root)
+    ground.end_leases(run.job_id)
+    assert (await ground.ingest(chunk_job, run.job_id)).exit_code == 0
+    await volume.assert_stored(ground.boss)

@@ -138,6 +138,10 @@ def _with_cloudvolume(given: CloudVolumeChunkParams, reason: str, cache_bytes: i
     except Exception as error:
         raise SourceError(f"{where} cannot be opened with cloud-volume ({reason}): {words(error)}") from error
     channel = _channel(given, channels, where)
+
+    def forget() -> None:
+        volume.image.lru.clear()
+
     return LibraryVolume(
         where,
         import_module("numpy").dtype(volume.dtype).name,
@@ -145,7 +149,16 @@ def _with_cloudvolume(given: CloudVolumeChunkParams, reason: str, cache_bytes: i
         (stop_z, stop_y, stop_x),
         lambda box: _cut(volume, box, channel, where),
         bounded=given.bounded,
+        metadata=_metadata(path),
+        forget=forget,
     )
+
+
+def _metadata(path: str) -> Path | None:
+    """The file that describes a precomputed volume, where it lies on a local disk."""
+    folder = path.removeprefix("precomputed://").removeprefix("file://")
+    info = Path(folder).expanduser() / "info"
+    return info if "://" not in folder and info.is_file() else None
 
 
 def _channel(given: CloudVolumeChunkParams, channels: int, where: str) -> int:

@@ -27,6 +27,12 @@ _FILES: dict[str | None, tuple[str, ...]] = {
     "precomputed": ("info",),
     None: ("zarr.json", ".zarray", ".zattrs", "attributes.json", "info"),
 }
+_METADATA = {
+    "zarr": ".zarray",
+    "zarr3": "zarr.json",
+    "n5": "attributes.json",
+    "neuroglancer_precomputed": "info",
+}
 _MOST_METADATA_BYTES = 16 << 20
 _ARRAYS = {".zarray", "zarr.json", "attributes.json", "info"}
 
@@ -40,6 +46,11 @@ class Found:
     axes: tuple[str, ...] | None = None
     scale: int = 0  # of precomputed
     info: dict[str, Any] | None = None  # of precomputed
+
+    @property
+    def metadata(self) -> Path | None:
+        """The file that describes it, on a local disk."""
+        return self.at.folder / _METADATA[self.driver] if self.at.folder else None
 
     @property
     def where(self) -> str:

@@ -12,10 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from boss_ingest.errors import IngestError, SourceError
+from boss_ingest.errors import IngestError, MissingSourceError, SourceAwayError, SourceError
+from boss_ingest.plugins.array_presence import check_still_there
 from boss_ingest.plugins.array_volume import READ_TIMEOUT_S, check_inside, place
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from boss_ingest.plugins.reader import Box
@@ -35,6 +38,8 @@ class LibraryVolume:
     stop_zyx: tuple[int, int, int]
     cut: Callable[[Box], NDArray[Any]]
     bounded: bool = True  # whether nothing can be read outside
+    metadata: Path | None = None  # the file that describes it, where it lies on a local disk
+    forget: Callable[[], object] = lambda: None  # called when it was gone: what was not there may come back
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def read(self, box: Box) -> NDArray[Any]:
@@ -44,13 +49,26 @@ class LibraryVolume:
         where = place(self.where, box)
         try:
             async with asyncio.timeout(READ_TIMEOUT_S), self._one_at_a_time:
-                return await asyncio.to_thread(self.cut, box)
+                try:
+                    found = await asyncio.to_thread(self.cut, box)
+                except MissingSourceError:
+                    await self._check_still_there(where)
+                    raise
+                await self._check_still_there(where)
+                return found
         except IngestError:
             raise
         except TimeoutError as error:
             raise SourceError(f"{where} did not answer in time") from error
         except Exception as error:
             raise SourceError(f"{where} cannot be read: {words(error)}") from error
+
+    async def _check_still_there(self, where: str) -> None:
+        try:
+            await check_still_there(self.metadata, where)
+        except SourceAwayError:
+            self.forget()
+            raise
 
     async def close(self) -> None:
         """There is nothing to let go of."""

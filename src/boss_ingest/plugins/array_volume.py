@@ -8,7 +8,6 @@ as many as there are cores.
 from __future__ import annotations
 
 import asyncio
-import functools
 import itertools
 import math
 import os
@@ -16,14 +15,17 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
-from boss_ingest.errors import ConfigError, MissingSourceError, SourceError
+from boss_ingest.errors import ConfigError, MissingSourceError, SourceAwayError, SourceError
 from boss_ingest.plugins import array_axes, array_precomputed
 from boss_ingest.plugins.array_failures import FAILURES, fact_of, is_missing_chunk, unreadable
 from boss_ingest.plugins.array_format import Format, Found, WantedLevel, detect
+from boss_ingest.plugins.array_presence import check_still_there, gone
 from boss_ingest.plugins.reader import Box
 from boss_ingest.plugins.slabs import Slabs
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from numpy.typing import NDArray
 
     from boss_ingest.plugins.array_location import Location
@@ -68,16 +70,34 @@ class View:
     chunk_bytes: int = 0  # of the job's chunks, an upper bound for one voxel type
 
 
-class ArrayVolume:
-    """A volume through tensorstore: made by `open_array`."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opened:
+    """An array as it was when it was opened: chunks that were not there are not looked for again."""
 
-    def __init__(self, found: Found, array: Any, uncached: Any, view: View, *, slabs: Slabs) -> None:
-        self._array = array
-        self._uncached = uncached  # the same array, without the cache
+    array: Any
+    uncached: Any  # the same array, without the cache
+
+
+class ArrayVolume:
+    """A volume through tensorstore, made by `open_array`. After it was gone it is opened anew."""
+
+    def __init__(
+        self,
+        found: Found,
+        opened: _Opened,
+        view: View,
+        *,
+        slabs: Slabs,
+        again: Callable[[], Awaitable[_Opened]],
+    ) -> None:
+        self._opened: _Opened | None = opened
+        self._again = again
+        self._opening = asyncio.Lock()
         self._slabs = slabs
         self._offset_zyx = view.offset_zyx
         self.found = found
         self.where = found.where
+        array = opened.array
         self.dtype: str = array.dtype.numpy_dtype.name
         low, high = array.domain.inclusive_min, array.domain.exclusive_max
         self.start_zyx = _shifted(low, view.offset_zyx, -1)
@@ -87,23 +107,45 @@ class ArrayVolume:
         """The voxels (zyx), C-contiguous. Raises SourceError, MissingSourceError."""
         check_inside(self, box)
         start, stop = (_shifted(corner, self._offset_zyx, 1) for corner in (box.start_zyx, box.stop_zyx))
-        array = self._uncached if _is_of_whole_chunks(self._array, start, stop) else self._array
+        where = place(self.where, Box(start, stop))
+        opened = self._opened or await self._open_again(where)
+        array = opened.uncached if _is_of_whole_chunks(opened.array, start, stop) else opened.array
         part = array[tuple(slice(low, high) for low, high in zip(start, stop, strict=True))]
         into = self._slabs.empty(box.shape_zyx, array.dtype.numpy_dtype)
-        where = place(self.where, Box(start, stop))
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
                 await library().array(into, write=True, copy=False).write(part)
+                await self._check_still_there(opened, where)
         except FAILURES as error:
             if is_missing_chunk(error):
-                raise await self._missing(part, where, error) from error
+                missing = await self._missing(part, where, error)
+                await self._check_still_there(opened, where)
+                raise missing from error
             raise unreadable(where, error) from error
         return into
 
     async def close(self) -> None:
         """Let go of the array and its cache."""
-        self._array = self._uncached = None
+        self._opened = None
         self._slabs.close()
+
+    async def _open_again(self, where: str) -> _Opened:
+        async with self._opening:
+            if self._opened is None:
+                await check_still_there(self.found.metadata, where)
+                self._opened = await self._again()
+            return self._opened
+
+    async def _check_still_there(self, opened: _Opened, where: str) -> None:
+        """Raises SourceAwayError when the volume is gone, or was found to be while this was read."""
+        try:
+            await check_still_there(self.found.metadata, where)
+        except SourceAwayError:
+            if self._opened is opened:
+                self._opened = None
+            raise
+        if self._opened is not opened:
+            raise gone(where, "the volume was gone for a moment")
 
     async def _missing(self, part: Any, where: str, error: Exception) -> SourceError:
         """All of it is missing, which the job file may allow for; or a part: the rest must not be lost."""
@@ -125,23 +167,33 @@ async def open_array(location: Location, view: View, *, cache_bytes: int) -> Arr
             found = await detect(tensorstore, context, location, wanted=view.format, level=view.level)
             if found.info is not None:
                 await asyncio.to_thread(array_precomputed.check, found)
-            without_cache = tensorstore.Context({"cache_pool": {"total_bytes_limit": 0}}, context)
-            array, uncached = [
-                await tensorstore.open(_spec(found, view), read=True, context=each)
-                for each in (context, without_cache)
-            ]
     except FAILURES as error:
         raise unreadable(location.shown, error) from error
+    without_cache = tensorstore.Context({"cache_pool": {"total_bytes_limit": 0}}, context)
+
+    async def open_as_it_is_now() -> _Opened:
+        return _Opened(await _seen(found, view, context), await _seen(found, view, without_cache))
+
+    slabs = Slabs(keep_bytes=cache_bytes)
+    return ArrayVolume(found, await open_as_it_is_now(), view, slabs=slabs, again=open_as_it_is_now)
+
+
+async def _seen(found: Found, view: View, context: Any) -> Any:
+    tensorstore = library()
+    try:
+        async with asyncio.timeout(OPEN_TIMEOUT_S):
+            array = await tensorstore.open(_spec(found, view), read=True, context=context)
+    except FAILURES as error:
+        raise unreadable(found.at.shown, error) from error
     _check_block(array, view, found.where)
     axes = view.axes or (array_axes.parse(list(found.axes)) if found.axes else None)
-    see = functools.partial(
-        array_axes.zyx,
-        axes=axes or array_axes.usual(found.driver, array.ndim),
+    return array_axes.zyx(
+        array,
+        axes or array_axes.usual(found.driver, array.ndim),
         where=found.where,
         fixed={"c": view.channel, "t": view.time},
         newaxis=tensorstore.newaxis,
     )
-    return ArrayVolume(found, see(array), see(uncached), view, slabs=Slabs(keep_bytes=cache_bytes))
 
 
 def _is_of_whole_chunks(array: Any, start: _ZYX, stop: _ZYX) -> bool:

@@ -154,7 +154,9 @@ def _with_zarr(given: ZarrChunkParams, location: Location) -> Volume:
         found: NDArray[Any] = array[(0,) * extra + tuple(slice(low, high) for low, high in part)]
         return found
 
-    return LibraryVolume(shown, array.dtype.name, (0, 0, 0), array.shape[extra:], cut)
+    folder = location.child(given.volume_name.strip("/")).folder
+    metadata = folder and folder / ("zarr.json" if array.metadata.zarr_format == 3 else ".zarray")
+    return LibraryVolume(shown, array.dtype.name, (0, 0, 0), array.shape[extra:], cut, metadata=metadata)
 
 
 LAYOUTS = (

@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from boss_ingest.errors import ConfigError, MissingSourceError, SourceError
+from boss_ingest.errors import ConfigError, MissingSourceError, SourceAwayError, SourceError
+from boss_ingest.plugins import array_volume
 from boss_ingest.plugins.array import ArrayReader
 from boss_ingest.plugins.array_volume import LEAST_BLOCK_BYTES
 from boss_ingest.plugins.reader import Box, Setup
@@ -404,4 +405,53 @@ async def test_stored_chunks_that_no_other_task_needs_are_not_kept(tmp_path):
     for _ in range(2):
         assert (await reader.read(Box((20, 0, 30), (40, 50, 60))) == VOLUME[20:40, :, 30:60]).all()
     assert bytes_read() - before == 2 * VOLUME[20:40, :, 30:60].nbytes
+    await reader.close()
+
+
+WRITERS = [write_zarr2, write_zarr3, write_n5, write_precomputed]
+
+
+@pytest.mark.parametrize("missing_chunks", ["fill", "error"])
+@pytest.mark.parametrize("write", WRITERS)
+async def test_a_volume_that_vanishes_while_it_is_read_is_no_zeros_and_comes_back(
+    tmp_path, write, missing_chunks
+):
+    """As when a disk is unmounted: stored chunks that are not there may be zeros, as the params say."""
+    write(tmp_path / "em")
+    reader = await opened(tmp_path / "em", missing_chunks=missing_chunks)
+    (tmp_path / "em").rename(tmp_path / "away")
+    for _ in range(2):
+        with pytest.raises(SourceAwayError, match="mounted"):
+            await reader.read(ALL)
+        with pytest.raises(SourceAwayError, match="mounted"):
+            await reader.read(Box((1, 2, 3), (5, 6, 7)))
+    (tmp_path / "away").rename(tmp_path / "em")
+    assert (await reader.read(Box((1, 2, 3), (5, 6, 7))) == VOLUME[1:5, 2:6, 3:7]).all()
+    assert (await reader.read(ALL) == VOLUME).all()
+    await reader.close()
+
+
+async def test_what_was_read_while_another_found_the_volume_gone_is_read_again(tmp_path, monkeypatch):
+    """It is back before the slower of two reads ends, which may have taken chunks for not stored."""
+    write_zarr2(tmp_path / "em")
+    reader = await opened(tmp_path / "em")
+    look, slow, go_on = array_volume.check_still_there, asyncio.Event(), asyncio.Event()
+
+    async def look_late(metadata, where):
+        if not slow.is_set():
+            slow.set()
+            await go_on.wait()
+        await look(metadata, where)
+
+    monkeypatch.setattr(array_volume, "check_still_there", look_late)
+    (tmp_path / "em").rename(tmp_path / "away")
+    reading = asyncio.create_task(reader.read(ALL))
+    await slow.wait()
+    with pytest.raises(SourceAwayError):
+        await reader.read(ALL)
+    (tmp_path / "away").rename(tmp_path / "em")
+    go_on.set()
+    with pytest.raises(SourceAwayError, match="for a moment"):
+        await reading
+    assert (await reader.read(ALL) == VOLUME).all()
     await reader.close()

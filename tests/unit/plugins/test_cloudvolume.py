@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from boss_ingest.errors import ConfigError, MissingSourceError, SourceError
+from boss_ingest.errors import ConfigError, MissingSourceError, SourceAwayError, SourceError
 from boss_ingest.plugins import array_cloudvolume
 from boss_ingest.plugins.array_library import LibraryVolume
 from boss_ingest.plugins.array_volume import ArrayVolume
@@ -86,6 +86,23 @@ async def test_reads_at_the_same_time_do_not_mix(tmp_path, library):
     reader = await opened(written(tmp_path), library=library)
     planes = await asyncio.gather(*(reader.read(Box((z, 0, 0), (z + 1, 50, 60))) for z in range(40)))
     assert (np.concatenate(planes) == VOLUME).all()
+
+
+@pytest.mark.parametrize("scheme", ["file://", "precomputed://file://"])
+@pytest.mark.parametrize("fill_missing", [True, False])
+@pytest.mark.parametrize("library", BOTH)
+async def test_a_volume_that_vanishes_while_it_is_read_is_no_zeros_and_comes_back(
+    tmp_path, library, fill_missing, scheme
+):
+    path = written(tmp_path).replace("file://", scheme)
+    reader = await opened(path, library=library, fill_missing=fill_missing)
+    (tmp_path / "em").rename(tmp_path / "away")
+    for box in (ALL, CORNER):
+        with pytest.raises(SourceAwayError, match="mounted"):
+            await reader.read(box)
+    (tmp_path / "away").rename(tmp_path / "em")
+    assert (await reader.read(CORNER) == VOLUME[:16, :16, :16]).all()
+    assert (await reader.read(ALL) == VOLUME).all()
 
 
 @pytest.mark.parametrize("encoding", ["raw", "jpeg", "compressed_segmentation"])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from boss_ingest.errors import ConfigError, SourceError
+from boss_ingest.errors import ConfigError, SourceAwayError, SourceError
 from boss_ingest.plugins.classic import ClassicChunks
 from boss_ingest.plugins.reader import Box, Setup
 from boss_ingest.plugins.zarr import ZarrChunkProcessor, ZarrPathProcessor, ZarrReader
@@ -39,6 +39,18 @@ async def test_both_libraries_give_the_same_voxels(tmp_path, library, write, url
     with pytest.raises(SourceError, match="40 × 50 × 60"):
         await reader.read(Box((0, 0, 0), (41, 50, 60)))
     await reader.close()
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("write", [write_zarr2, write_zarr3])
+async def test_an_array_that_vanishes_while_it_is_read_is_no_zeros_and_comes_back(tmp_path, library, write):
+    write(tmp_path / "em")
+    reader = await opened(tmp_path, library=library, missing_chunks="fill")
+    (tmp_path / "em").rename(tmp_path / "away")
+    with pytest.raises(SourceAwayError, match="mounted"):
+        await reader.read(ALL)
+    (tmp_path / "away").rename(tmp_path / "em")
+    assert (await reader.read(ALL) == VOLUME).all()
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
