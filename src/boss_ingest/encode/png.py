@@ -1,16 +1,17 @@
 """Prove a PNG whole without decoding it: every chunk's checksum, and the end mark.
 
-The checksums alone: on a 1024 × 1024 PNG of 8-bit noise they take 0.25 ms, inflating takes 2.9 ms more
-(Python 3.11, zlib 1.2.13, one x86 core). They prove that the bytes are the ones the writer
-wrote, and writers that stop half way don't write IEND. Pillow does not check IDAT's sums: a flipped bit
-that this finds would reach the Boss as wrong pixels.
+The checksums alone: on a 1024 × 1024 PNG of 8-bit noise they take 0.04 ms (0.27 with zlib's own CRC-32),
+inflating takes 2.9 ms more (Python 3.11, zlib 1.2.13, one x86 core). They prove that the bytes are the ones
+the writer wrote, and writers that stop half way don't write IEND. Pillow does not check IDAT's sums: a
+flipped bit that this finds would reach the Boss as wrong pixels.
 """
 
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass
+
+from zlib_ng.zlib_ng import crc32
 
 from boss_ingest.encode.pixels import cut_short, not_grey
 
@@ -49,7 +50,7 @@ def prove(body: bytes, *, name: str) -> Proved | None:
         what = f"the PNG's {kind.decode('latin-1')!r} data at byte {at}"
         if stop + 4 > len(body):
             raise cut_short(name, f"{what} runs past the end of the file")
-        if zlib.crc32(view[at + 4 : stop]) != struct.unpack_from(">I", body, stop)[0]:
+        if crc32(view[at + 4 : stop]) != struct.unpack_from(">I", body, stop)[0]:
             raise cut_short(name, f"{what} does not match its checksum")
         if at == len(SIGNATURE):
             if kind != b"IHDR" or length != 13:

@@ -23,6 +23,8 @@ from boss_ingest.errors import PluginError, of_source
 from boss_ingest.plugins.reader import Box, ChunkReader, MadeUp, TileIndex, TileReader
 
 _ZYX = tuple[int, int, int]
+_AT_ONCE_BYTES = 4 << 20
+"""So long an image is proved on the event loop: it takes 0.2 ms, of the most malicious one 0.7 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class ReaderTiles:
         source, made_up = (found.voxels, found.why) if isinstance(found, MadeUp) else (found, "")
         _check_kind(source, bytes, np.ndarray, name=name, due="the bytes of an image, or an array (y, x)")
         with harming_only(name):
-            if isinstance(source, bytes) and await asyncio.to_thread(inspect, source, spec, name=name):
+            if isinstance(source, bytes) and await _is_right(source, spec, name):
                 return ReadTile(TileImage(source, passed_through=True), made_up)
             if is_quick(source, spec):
                 return ReadTile(await asyncio.to_thread(fit, source, spec, name=name), made_up)
@@ -272,6 +274,13 @@ class PluginChunks:
                 worker.read_chunk, index_xyz, self._form.spec(task), offsets_zyx, self._form.codec
             )
         return _FinishedChunk(task.cuboids, bodies, converted=converted)
+
+
+async def _is_right(image: bytes, spec: TileSpec, name: str) -> bool:
+    """Whether it can be stored as it is. Most images are proved sooner than a thread begins."""
+    if len(image) <= _AT_ONCE_BYTES:
+        return inspect(image, spec, name=name)
+    return await asyncio.to_thread(inspect, image, spec, name=name)
 
 
 def _tile_index(task: TileTask) -> TileIndex:
