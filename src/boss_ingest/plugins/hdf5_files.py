@@ -15,7 +15,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boss_ingest.errors import ConfigError, SourceError
+from boss_ingest.errors import ConfigError, SourceAwayError, SourceError
 from boss_ingest.plugins.files import ChangedSourceError, Version, changed
 from boss_ingest.plugins.outages import kind_of
 
@@ -81,6 +81,7 @@ class _Opened:
     version: Version
     datasets: dict[str, Any]
     stored: dict[str, Stored]
+    others: dict[str, list[Path]]  # files that datasets take voxels from, one of each folder
 
 
 class Files:
@@ -116,6 +117,7 @@ class Files:
         """The voxels of a box inside the dataset, in its axes. Raises SourceError."""
         with self._using(stored.place, stored.version) as opened:
             array: NDArray[Any] = self._dataset(opened, stored.place)[selection]
+            self._check_still_there(opened, stored.place)
         return array
 
     def packed(self, stored: Stored, corners: list[tuple[int, ...]]) -> list[bytes | None] | None:
@@ -157,8 +159,8 @@ class Files:
                     yield opened
                 finally:
                     opened.version.check(opened.file.id.get_vfd_handle(), name=place.shown)
-            except (ChangedSourceError, OSError) as error:
-                if isinstance(error, ChangedSourceError) or error.errno:
+            except (ChangedSourceError, SourceAwayError, OSError) as error:
+                if not isinstance(error, OSError) or error.errno:
                     with suppress(OSError, RuntimeError):
                         self._opened.pop(place.path).file.close()
                 raise
@@ -171,7 +173,7 @@ class Files:
         with _naming(place.shown):
             version = Version.of(path)
             file = self._h5py.File(path, "r", rdcc_nbytes=self._cache_bytes, locking="best-effort")
-        self._opened[path] = _Opened(file, version, {}, {})
+        self._opened[path] = _Opened(file, version, {}, {}, {})
         if len(self._opened) > MOST_FILES:
             self._opened.popitem(last=False)[1].file.close()
         return self._opened[path]
@@ -188,7 +190,7 @@ class Files:
                 ) from error
             if not isinstance(found, self._h5py.Dataset):
                 raise SourceError(f"{place} is a group, not a dataset", hint=_named(found))
-            self._check_others(found, place)
+            opened.others[place.dataset] = self._check_others(found, place)
             opened.datasets[place.dataset] = found
         return opened.datasets[place.dataset]
 
@@ -222,22 +224,35 @@ class Files:
         plain = self._h5py.h5t.py_create(dataset.dtype, logical=True) == dataset.id.get_type()
         return filters[::-1] if plain and filters in {(), (DEFLATE,), (SHUFFLE, DEFLATE)} else None
 
-    def _check_others(self, dataset: Any, place: Place) -> None:
+    @staticmethod
+    def _check_still_there(opened: _Opened, place: Place) -> None:
+        """Raises SourceAwayError when a disk went since the dataset was looked at, and its files with it."""
+        for other in opened.others[place.dataset]:
+            if not other.is_file():
+                raise SourceAwayError(
+                    f"{place} takes voxels from {other}, which is no longer there",
+                    hint="it was there when the job began: is its disk still mounted?",
+                )
+
+    def _check_others(self, dataset: Any, place: Place) -> list[Path]:
         """Look at the other files a dataset takes its voxels from: HDF5 reads those not there as zeros."""
         others = [dataset.file.filename] if dataset.file.filename != place.path else []
         others += [found[0] for found in dataset.external or ()]
         if dataset.is_virtual:
             others += [source.file_name for source in dataset.virtual_sources() if source.file_name != "."]
+        one_of_each: dict[Path, Path] = {}
         for other in dict.fromkeys(others):
             candidates = [Path(place.path).parent / other, Path(other)]
             there = next((path for path in candidates if path.is_file()), None)
             if there is None:
-                raise SourceError(  # not a missing one: there are the voxels of the others
+                raise SourceAwayError(  # not a missing one: there are the voxels of the others
                     f"{place} takes voxels from {other}, which is not there",
                     hint=f"put it beside {place.shown}",
                 )
             if self._folder is not None:
                 self._folder.check(str(there))
+            one_of_each[there.parent] = there
+        return list(one_of_each.values())
 
     def _names(self, file: Any, most: int = 8) -> list[str]:
         names: list[str] = []

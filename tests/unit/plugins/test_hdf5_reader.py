@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from boss_ingest.errors import ConfigError, MissingSourceError, SourceError
+from boss_ingest.errors import ConfigError, MissingSourceError, SourceAwayError, SourceError
 from boss_ingest.plugins import hdf5, hdf5_blocks, hdf5_files
 from boss_ingest.plugins.reader import Box, MadeUp, Setup, TileIndex
 from tests.source_buckets import SERVERS, s3_server
@@ -268,6 +268,28 @@ async def test_other_files_that_are_gone_are_no_zeros(outside, name):
     with pytest.raises(SourceError, match=r"v\.h5|no dataset") as caught:
         await volume(outside / "in" / name, allow_outside_root=True)
     assert not isinstance(caught.value, MissingSourceError), "the voxels of other files would be lost"
+
+
+async def test_the_other_files_of_a_virtual_dataset_that_vanish_while_it_is_read_are_no_zeros(tmp_path):
+    """As when they lie on a disk of their own, which is unmounted, and mounted again."""
+    (tmp_path / "out").mkdir()
+    data = voxels()
+    layout = h5py.VirtualLayout(SHAPE, data.dtype)
+    for begin in (0, 10):
+        half = write(tmp_path / f"out/{begin}.h5", data[begin : begin + 10])
+        layout[begin : begin + 10] = h5py.VirtualSource(half, "em", (10, *SHAPE[1:]))
+    with h5py.File(tmp_path / "virtual.h5", "w") as file:
+        file.create_virtual_dataset("em", layout)
+    reader = await volume(tmp_path / "virtual.h5")
+    first, second = (Box((z, 0, 0), (z + 10, *SHAPE[1:])) for z in (0, 10))
+    assert (await reader.read(first) == data[:10]).all()
+    (tmp_path / "out").rename(tmp_path / "away")
+    for _ in range(2):
+        with pytest.raises(SourceAwayError, match="takes voxels from /"):
+            await reader.read(second)
+    (tmp_path / "away").rename(tmp_path / "out")
+    assert (await reader.read(second) == data[10:]).all()
+    await reader.close()
 
 
 # --- volumes
