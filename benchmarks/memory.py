@@ -1,7 +1,7 @@
 """Peak memory against `--memory`: chunks of 1024 × 1024 × 64 uint8 from Zarr, to a slow place that forgets.
 
-`python -m benchmarks.memory --memory 256M`: one line. The engine's own source, path and pipeline; what is
-told is the most that the process had in RAM above what it had with the source opened.
+`python -m benchmarks.memory --memory 256` (MiB): one line. The engine's own source, path and pipeline; what
+it tells is the most that the process had in RAM above what it had with the source opened.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from boss_ingest.aws.bucket import Stored
 from boss_ingest.boss.keys import ChunkKey, CuboidKey, LookupIds, morton
 from boss_ingest.config.extent import Extent, Span
 from boss_ingest.config.loading import parse_job_file
+from boss_ingest.encode.freed_memory import keep_freed_memory
 from boss_ingest.engine.budget import Room
 from boss_ingest.engine.ledger import Ledger
 from boss_ingest.engine.limiter import PutLimiter
@@ -30,11 +31,12 @@ from boss_ingest.engine.open_source import open_chunks
 from boss_ingest.engine.options import Options
 from boss_ingest.engine.paths import ChunkPath, JobFacts
 from boss_ingest.engine.pipeline import Pipeline
+from boss_ingest.engine.read_ahead import ReadAhead
 from boss_ingest.engine.retry import Retrier
 from boss_ingest.engine.stop import Stop
 from boss_ingest.engine.store import Store
 from boss_ingest.engine.tally import Tally
-from boss_ingest.engine.upload import _cost_bytes
+from boss_ingest.engine.upload import _AMPLE_BYTES, _cost_bytes
 from boss_ingest.errors import CredentialsError
 from boss_ingest.plugins.loading import load_source
 from tests.doubles.memory_queue import MemoryQueue
@@ -128,6 +130,8 @@ async def watched(peak: list[int]) -> AsyncIterator[None]:
 
 async def measure(folder: Path, *, memory_bytes: int, across: int, put_s: float) -> str:
     """One run, in words."""
+    if memory_bytes >= _AMPLE_BYTES:
+        keep_freed_memory()
     z, y, x = CHUNK_ZYX
     job = parse_job_file(job_of(folder, across), source=Path("memory.json"))
     loaded = load_source(job)
@@ -139,13 +143,15 @@ async def measure(folder: Path, *, memory_bytes: int, across: int, put_s: float)
         source = await open_chunks(job, loaded, options, stack, datatype="uint8", channel_type="image")
         cost_bytes = _cost_bytes(job, "uint8", 1)
         room = Room(memory_bytes=options.task_bytes, tasks=options.tasks_in_work(classic=False))
+        limiter = PutLimiter(options.concurrency)
         pipeline = Pipeline(
             queue,
             ChunkPath(
                 JobFacts(7, extent, IDS, {}),
                 CHUNK_ZYX,
                 source=getattr(source, "source", source),
-                store=Store(SlowVoid(put_s), PutLimiter(options.concurrency), retry, tally),
+                ahead=ReadAhead(limiter),
+                store=Store(SlowVoid(put_s), limiter, retry, tally),
                 tally=tally,
                 observe=lambda _: None,
                 include_outside=False,

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from boss_ingest.encode import frames
 from boss_ingest.encode.child import take_over_pipes
+from boss_ingest.encode.freed_memory import keep_freed_memory
 from boss_ingest.errors import PluginError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 def main() -> NoReturn:
     """Serve requests on the inherited pipes; never returns."""
     requests, replies = take_over_pipes()
+    keep_freed_memory()
     inbox: queue.SimpleQueue[frames.Message] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests, inbox), name="listen", daemon=True).start()
     while True:

@@ -15,6 +15,7 @@ from boss_ingest.aws.queue import IndexQueue, Lease
 from boss_ingest.boss.keys import LookupIds
 from boss_ingest.config.extent import Extent
 from boss_ingest.engine.events import Converted, Observer, Substituted
+from boss_ingest.engine.read_ahead import ReadAhead
 from boss_ingest.engine.retry import Retrier
 from boss_ingest.engine.sources import Chunk, ChunkSource, TileSource
 from boss_ingest.engine.store import Store, compact, cuboid_metadata, tile_metadata
@@ -123,6 +124,7 @@ class ChunkPath:
         chunk_zyx: tuple[int, int, int],
         *,
         source: ChunkSource,
+        ahead: ReadAhead,
         store: Store,
         tally: Tally,
         observe: Observer,
@@ -131,6 +133,7 @@ class ChunkPath:
         self._facts = facts
         self._chunk_zyx = chunk_zyx
         self._source = source
+        self._ahead = ahead
         self._store = store
         self._tally = tally
         self._observe = observe
@@ -157,8 +160,11 @@ class ChunkPath:
             "ingest_job": facts.job_id, "chunk_key": task.key, "parameters": facts.parameters
         })  # fmt: skip
         metadata = cuboid_metadata(long_form, self._short_form)
-        chunk = await self._source.read(task)
-        if not chunk.left_out:
+        async with self._ahead.reading(objects=len(task.cuboids)):
+            chunk = await self._source.read(task)
+        if chunk.left_out:
+            self._ahead.settled(len(task.cuboids))
+        else:
             await self._store_cuboids(task, chunk, metadata, until_s=lease.deadline_s)
             self._tally.substituted += bool(chunk.made_up)
             self._tally.converted += chunk.converted
@@ -180,6 +186,8 @@ class ChunkPath:
                 await self._store.put(cuboid.key, body, metadata=metadata, until_s=until_s)
             except IngestError as error:
                 failed.append(error)
+            finally:
+                self._ahead.settled()
 
         async with asyncio.TaskGroup() as group:
             for cuboid in task.cuboids:

@@ -13,6 +13,7 @@ from boss_ingest.aws.account import Account
 from boss_ingest.boss.jobs import Joined
 from boss_ingest.boss.keys import LookupIds
 from boss_ingest.config.job_file import JobFile
+from boss_ingest.encode.freed_memory import keep_freed_memory
 from boss_ingest.engine import events
 from boss_ingest.engine.budget import Room
 from boss_ingest.engine.expiry import Forecast
@@ -22,6 +23,7 @@ from boss_ingest.engine.open_source import open_chunks, open_tiles
 from boss_ingest.engine.options import Options
 from boss_ingest.engine.paths import ChunkPath, JobFacts, TaskPath, TilePath
 from boss_ingest.engine.pipeline import Pipeline
+from boss_ingest.engine.read_ahead import ReadAhead
 from boss_ingest.engine.retry import Retrier
 from boss_ingest.engine.siblings import Siblings
 from boss_ingest.engine.stop import Stop
@@ -32,6 +34,7 @@ from boss_ingest.errors import CredentialsError, GaveUpError
 from boss_ingest.plugins.loading import LoadedSource
 
 _WIDEST = 8  # bytes of a voxel
+_AMPLE_BYTES = 512 << 20  # with less it is memory that counts, not time
 _COPIES = 3  # of a task's voxels at one time: as read, as encoded, and on the way between
 
 
@@ -55,6 +58,8 @@ async def open_pipeline(
 ) -> AsyncIterator[Pipeline]:
     """Everything the upload needs, opened; closed again when the block ends, whatever happened."""
     options, tally = work.options, work.tally
+    if options.memory_bytes >= _AMPLE_BYTES:
+        keep_freed_memory()
 
     async def renew(error: CredentialsError) -> None:
         await account.renew(because=error)
@@ -69,7 +74,7 @@ async def open_pipeline(
     store = Store(account.bucket(bucket_name), limiter, retry, tally)
     build = _chunk_path if volumetric else _tile_path
     async with AsyncExitStack() as stack:
-        path, itemsize_bytes = await build(work, joined, stack, _Tools(account, store, retry))
+        path, itemsize_bytes = await build(work, joined, stack, _Tools(account, limiter, store, retry))
         yield Pipeline(
             account.upload_queue(upload_queue),
             path,
@@ -101,6 +106,7 @@ def untold(joined: Joined, what: str) -> GaveUpError:
 @dataclass(frozen=True, slots=True)
 class _Tools:
     account: Account
+    limiter: PutLimiter
     store: Store
     retry: Retrier
 
@@ -144,6 +150,7 @@ async def _chunk_path(
         _facts(work, joined),
         (size.z, size.y, size.x),
         source=source,
+        ahead=ReadAhead(tools.limiter),
         store=tools.store,
         tally=work.tally,
         observe=work.observe,

@@ -19,6 +19,7 @@ from boss_ingest.encode.tile_image import TileImage
 from boss_ingest.engine.events import Converted, Event, Substituted
 from boss_ingest.engine.limiter import PutLimiter
 from boss_ingest.engine.paths import ChunkPath, JobFacts, TilePath
+from boss_ingest.engine.read_ahead import ReadAhead
 from boss_ingest.engine.retry import Retrier
 from boss_ingest.engine.sources import ReadTile
 from boss_ingest.engine.store import Store
@@ -59,7 +60,8 @@ class Bench:
             pass
 
         self.retry = Retrier(renew=renew, give_up_s=900.0, tally=self.tally, observe=self.events.append)
-        self.store = Store(self, PutLimiter(8), self.retry, self.tally)
+        self.limiter = PutLimiter(8)
+        self.store = Store(self, self.limiter, self.retry, self.tally)
 
     async def put(self, key: str, body: bytes | memoryview, *, metadata: Mapping[str, str]) -> Stored:
         await asyncio.sleep(0)
@@ -105,6 +107,7 @@ class Bench:
             self.facts,
             (32, 1024, 1024),
             source=Source(),
+            ahead=ReadAhead(self.limiter),
             store=self.store,
             tally=self.tally,
             observe=self.events.append,
