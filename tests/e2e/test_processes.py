@@ -15,8 +15,9 @@ import pytest
 
 from boss_ingest.local.faults import Hold
 from boss_ingest.local.queues import upload_queue
+from tests.command import SOON_S
 from tests.e2e.ahead import told_ahead
-from tests.e2e.leases import let_leases_end
+from tests.e2e.leases import let_leases_end, without_the_dead
 from tests.volumes import change_job
 
 if TYPE_CHECKING:
@@ -68,11 +69,7 @@ async def test_one_killed_in_the_middle_is_replaced_and_nothing_is_lost(
     died = json.loads(await running.says('"ProcessDied"'))
     assert "SIGKILL" in died["how"]
     boss.faults.clear()
-    drained = asyncio.create_task(running.says('"Drained"'))
-    while not drained.done():  # its last request may still be given a task, as by SQS: let that lease end too
-        let_leases_end(boss)
-        await asyncio.wait([drained], timeout=0.5)
-    ended = await running.ended()
+    ended = await without_the_dead(boss, running.ended())
     assert ended.code == 0, ended.all
     await volume.assert_stored(boss)
     assert boss.faults.calls["server.credentials"] == 1
@@ -149,7 +146,7 @@ async def start_and_hold(machine: Machine, boss: LocalBoss, config: Path) -> tup
 async def all_gone(processes: list[int]) -> None:
     """Wait until all of them have ended; fails when one does not."""
     for pidfd in processes:
-        ended, _, _ = await asyncio.to_thread(select.select, [pidfd], [], [], 20.0)
+        ended, _, _ = await asyncio.to_thread(select.select, [pidfd], [], [], SOON_S)
         assert ended, "a process stays behind"
         os.close(pidfd)
 
