@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +11,7 @@ from typing import Protocol
 from boss_ingest.aws.account import Account, Issue
 from boss_ingest.aws.keys import Keep, Keyring
 from boss_ingest.boss.jobs import Joined
+from boss_ingest.engine.collecting import collected_seldom
 from boss_ingest.engine.pipeline import End
 from boss_ingest.engine.siblings import Siblings
 from boss_ingest.engine.upload import Work, open_pipeline, untold
@@ -65,5 +66,7 @@ async def open_here(
         allow_http=access.allow_http,
         keep=keep,
     )
-    async with account, open_pipeline(work, joined, account, siblings) as pipeline:
-        yield pipeline
+    tiles = work.job.ingest_job.ingest_type == "tile"
+    with collected_seldom() if tiles else nullcontext():
+        async with account, open_pipeline(work, joined, account, siblings) as pipeline:
+            yield pipeline
