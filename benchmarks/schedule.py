@@ -32,10 +32,10 @@ RUNS: Schedule = {
     },
     "d": {
         0: {
-            "ours": 40, "original -p 1": 10, "original -p 2": 16, "original -p 8": 24, "bare loop": 64,
+            "ours": 96, "original -p 1": 10, "original -p 2": 16, "original -p 8": 24, "bare loop": 64,
             "obstore": 48, "s5cmd": 16, "blosc alone": 96,
         },
-        40: {"ours": 40, "original -p 1": 4, "original -p 8": 16, "bare loop": 64},
+        40: {"ours": 96, "original -p 1": 4, "original -p 8": 16, "bare loop": 64},
     },
     "e": {
         0: {

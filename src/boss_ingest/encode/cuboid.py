@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,16 +12,18 @@ import numpy as np
 from blosc.blosc_extension import error as BloscError  # noqa: N812 - the extension names it in lower case
 
 from boss_ingest.boss.keys import CUBOID_ZYX
+from boss_ingest.encode.codec import Codec
 from boss_ingest.encode.pixels import channel_dtype, to_channel
 from boss_ingest.errors import SourceError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from boss_ingest.encode.codec import Codec
     from boss_ingest.encode.conversion import Conversion
 
 _HEADER_BYTES = 16
+_SAMPLED_ROWS = 8  # of each slice
+_WORTH_IT = 0.98  # what is smaller than this part of its size
 _SHUFFLES = {"none": blosc.NOSHUFFLE, "byte": blosc.SHUFFLE, "bit": blosc.BITSHUFFLE}
 
 blosc.set_releasegil(True)
@@ -78,18 +81,34 @@ def check_chunk(array: NDArray[Any], spec: ChunkSpec, *, name: str) -> CheckedCh
     return CheckedChunk(*to_channel(array, spec.dtype, spec.convert, name=name))
 
 
+def pack(chunk_zyx: NDArray[Any], offset_zyx: tuple[int, int, int], codec: Codec) -> bytes | memoryview:
+    """The blosc-1 buffer of the cuboid at an offset inside the chunk.
+
+    Where a sample of it does not compress, as 8-bit microscopy does not, it is stored as it is: one copy, and
+    for the reader of the buffer the least work. Releases the GIL while it works.
+    """
+    block = _block(chunk_zyx, offset_zyx)
+    if block.shape == CUBOID_ZYX and not _compresses(block, codec):
+        return _stored(block)
+    return compress(cut(chunk_zyx, offset_zyx), codec)
+
+
 def cut(chunk_zyx: NDArray[Any], offset_zyx: tuple[int, int, int]) -> NDArray[Any]:
     """The cuboid at an offset inside the chunk: shape (16, 512, 512), C-contiguous, never a view to write to.
 
     Zeros at the high ends where the chunk has no voxels; all zeros beyond it.
     """
-    z, y, x = offset_zyx
-    block = chunk_zyx[z : z + CUBOID_ZYX[0], y : y + CUBOID_ZYX[1], x : x + CUBOID_ZYX[2]]
+    block = _block(chunk_zyx, offset_zyx)
     if block.shape == CUBOID_ZYX:
         return np.ascontiguousarray(block)
     cuboid = np.zeros(CUBOID_ZYX, chunk_zyx.dtype)
     cuboid[tuple(slice(size) for size in block.shape)] = block
     return cuboid
+
+
+def _block(chunk_zyx: NDArray[Any], offset_zyx: tuple[int, int, int]) -> NDArray[Any]:
+    spans = zip(offset_zyx, CUBOID_ZYX, strict=True)
+    return chunk_zyx[tuple(slice(start, start + size) for start, size in spans)]
 
 
 def compress(cuboid: NDArray[Any], codec: Codec) -> bytes:
@@ -104,6 +123,30 @@ def compress(cuboid: NDArray[Any], codec: Codec) -> bytes:
         cname=codec.name,
     )
     return packed
+
+
+def _compresses(block: NDArray[Any], codec: Codec) -> bool:
+    """Whether some rows of each slice do, further down in each: a 64th of a cuboid."""
+    slices, rows, _ = CUBOID_ZYX
+    step = rows // slices
+    sample = np.stack([block[z, z * step : z * step + _SAMPLED_ROWS] for z in range(slices)])
+    return len(compress(sample, codec)) < _WORTH_IT * sample.nbytes
+
+
+def _stored(block: NDArray[Any]) -> memoryview:
+    """The buffer of voxels that are not compressed: a header, and themselves."""
+    little = block.dtype.newbyteorder("<")
+    header = _header_of_stored(little)
+    buffer = np.empty(len(header) + block.size * little.itemsize, np.uint8)
+    buffer[: len(header)] = np.frombuffer(header, np.uint8)
+    buffer[len(header) :].view(little).reshape(block.shape)[:] = block
+    return buffer.data
+
+
+@functools.cache
+def _header_of_stored(dtype: np.dtype[Any]) -> bytes:
+    """As blosc itself writes it for a cuboid of this type."""
+    return compress(np.zeros(CUBOID_ZYX, dtype), Codec("lz4", 0))[:_HEADER_BYTES]
 
 
 def decompress(buffer: bytes, *, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:

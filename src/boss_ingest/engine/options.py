@@ -22,7 +22,7 @@ def _spare_memory_bytes() -> int:
     return max(GIB // 4, min(4 * GIB, physical_bytes // 4))
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores this process may use, which in a container or a batch job is fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -39,7 +39,7 @@ class Options:
 
     concurrency: int = PUTS  # most PUTs in flight
     memory_bytes: int = field(default_factory=_spare_memory_bytes)
-    workers: int = field(default_factory=_cores)  # processes that decode, and run plugins
+    workers: int = field(default_factory=cores)  # processes that decode, and run plugins
     attempts: int = 3  # tries before a task is set aside
     away_s: float = 30.0  # over which these tries are spread while the source's disk or server is away
     read_timeout_s: float = 100.0  # one call of a plugin; then its process is replaced

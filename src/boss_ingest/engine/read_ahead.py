@@ -1,27 +1,48 @@
 """How many chunks may be read at one time: more while PUTs have nothing to do, no more while they have.
 
 Reading is mostly faster than all that follows. What is read before it can be stored only takes memory, and
-fresh memory costs more than the reading; but from a slow source no PUT shall wait for a read not begun.
+fresh memory costs more than the reading; so do reads side by side that only share the cores. But from a slow
+source no PUT shall wait for a read not begun.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from boss_ingest.engine.limiter import PutLimiter
+from boss_ingest.engine.options import cores
 
 _FIRST = 2  # reads at the start; one more with each that ends when nothing is left to store
 _PATIENCE_S = 2.0  # without a read that could begin, though too few objects are there, before one more does
 
 
+_BUSY = 0.5  # of the cores: more at a time would not read faster
+
+
+class CoresInUse:
+    """Whether this process keeps the cores busy, since it was last asked."""
+
+    def __init__(self) -> None:
+        self._cores = cores()
+        self._asked_s = time.monotonic(), time.process_time()
+
+    def __call__(self) -> bool:
+        """Ask."""
+        then_s, used_then_s = self._asked_s
+        self._asked_s = now_s, used_s = time.monotonic(), time.process_time()
+        return used_s - used_then_s > _BUSY * self._cores * (now_s - then_s)
+
+
 class ReadAhead:
     """A gate before reading a chunk, which opens by what `limiter` may have in flight."""
 
-    def __init__(self, limiter: PutLimiter) -> None:
+    def __init__(self, limiter: PutLimiter, is_busy: Callable[[], bool] | None = None) -> None:
         self._limiter = limiter
+        self._is_busy = is_busy or CoresInUse()
         self._most_reads = _FIRST
         self._reads = 0
         self._unstored = 0
@@ -34,7 +55,7 @@ class ReadAhead:
         await self._turn()
         try:
             yield
-            if self._unstored == 0:
+            if not self._is_busy() and self._unstored == 0:
                 self._most_reads += 1
             self._unstored += objects
         finally:
@@ -65,7 +86,7 @@ class ReadAhead:
 
     def _lose_patience(self) -> None:
         now_s = asyncio.get_running_loop().time()
-        if self._wants_more() and now_s - self._admitted_at_s >= _PATIENCE_S:
+        if self._wants_more() and now_s - self._admitted_at_s >= _PATIENCE_S and not self._is_busy():
             self._most_reads = self._reads + 1
             self._admit()
 

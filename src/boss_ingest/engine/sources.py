@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from boss_ingest.encode.codec import Codec
 from boss_ingest.encode.conversion import Conversion
-from boss_ingest.encode.cuboid import CheckedChunk, ChunkSpec, check_chunk, compress, cut
+from boss_ingest.encode.cuboid import CheckedChunk, ChunkSpec, check_chunk, pack
 from boss_ingest.encode.pool import WorkerPool
 from boss_ingest.encode.tile_image import TileImage, TileSpec, fit, inspect, is_quick
 from boss_ingest.engine import worker
@@ -92,7 +92,7 @@ class Chunk(Protocol):
     left_out: bool
     converted: bool
 
-    async def body(self, cuboid: Cuboid) -> bytes:
+    async def body(self, cuboid: Cuboid) -> bytes | memoryview:
         """The blosc buffer of one cuboid."""
 
 
@@ -178,14 +178,12 @@ class ArrayChunk:
         self.made_up = made_up
         self.converted = converted
 
-    async def body(self, cuboid: Cuboid) -> bytes:
+    async def body(self, cuboid: Cuboid) -> bytes | memoryview:
         """The blosc buffer of one cuboid."""
         loop = asyncio.get_running_loop()
         with harming_only(f"cuboid {cuboid.key}"):
-            return await loop.run_in_executor(self._threads, self._compress, cuboid)
-
-    def _compress(self, cuboid: Cuboid) -> bytes:
-        return compress(cut(self._array_zyx, cuboid.offset_zyx), self._codec)
+            args = self._array_zyx, cuboid.offset_zyx, self._codec
+            return await loop.run_in_executor(self._threads, pack, *args)
 
 
 class LeftOutChunk:

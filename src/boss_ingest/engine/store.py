@@ -27,7 +27,9 @@ class Store:
         self._retry = retry
         self._tally = tally
 
-    async def put(self, key: str, body: bytes, *, metadata: Mapping[str, str], until_s: float) -> Stored:
+    async def put(
+        self, key: str, body: bytes | memoryview, *, metadata: Mapping[str, str], until_s: float
+    ) -> Stored:
         """Store one object; returns once S3 has accepted it. Raises ServiceError after the last try."""
 
         async def attempt() -> Stored:

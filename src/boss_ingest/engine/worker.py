@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boss_ingest.encode.codec import Codec
-from boss_ingest.encode.cuboid import ChunkSpec, check_chunk, compress, cut
+from boss_ingest.encode.cuboid import ChunkSpec, check_chunk, pack
 from boss_ingest.encode.tile_image import TileImage, TileSpec, fit, inspect
 from boss_ingest.errors import of_source
 from boss_ingest.plugins.classic import ClassicChunks, ClassicTiles
@@ -70,5 +70,5 @@ def read_chunk(
     name = path or "chunk x={} y={} z={}".format(*index_xyz)
     with of_source(path):
         chunk = check_chunk(array, spec, name=name)
-    cuboids = (cut(chunk.array_zyx, offset_zyx) for offset_zyx in offsets_zyx)
-    return [compress(cuboid, codec) for cuboid in cuboids], chunk.converted
+    packed = (pack(chunk.array_zyx, offset_zyx, codec) for offset_zyx in offsets_zyx)
+    return [bytes(buffer) for buffer in packed], chunk.converted

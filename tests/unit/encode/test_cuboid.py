@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boss_ingest.encode.codec import FOR_IMAGES, FOR_LABELS, Codec, codec_for
-from boss_ingest.encode.cuboid import ChunkSpec, check_chunk, compress, cut, decompress
+from boss_ingest.encode.cuboid import ChunkSpec, check_chunk, compress, cut, decompress, pack
 from boss_ingest.errors import SourceError
 
 Z, Y, X = np.ogrid[:20, :700, :1024]
@@ -48,6 +48,40 @@ def test_a_cuboid_of_a_transposed_or_big_endian_chunk_unpacks_to_the_same_bytes(
     foreign = VOLUMES["uint16"].astype(">u2")
     for chunk in (fortran, foreign):
         assert blosc.decompress(compress(cut(chunk, (0, 0, 0)), FOR_IMAGES)) == expected
+
+
+NOISE = np.random.default_rng(5).integers(0, 256, (32, 1024, 1024, 2), np.uint8)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "<u2", ">u2"])
+def test_what_does_not_compress_is_stored_as_blosc_stores_it(dtype):
+    chunk = NOISE[..., 0] if dtype == "uint8" else NOISE.view(dtype)[..., 0]
+    buffer = pack(chunk, (16, 512, 0), FOR_IMAGES)
+    voxels = np.ascontiguousarray(chunk[16:, 512:, :512])
+    assert len(buffer) == 16 + voxels.nbytes
+    plain = blosc.decompress(bytes(buffer))
+    assert plain == voxels.astype(voxels.dtype.newbyteorder("<")).tobytes()
+    as_is = blosc.compress(plain, typesize=voxels.itemsize, clevel=0, cname="lz4")
+    assert bytes(buffer) == as_is
+    assert (decompress(bytes(buffer), dtype=voxels.dtype.name, shape=voxels.shape) == voxels).all()
+
+
+@pytest.mark.parametrize("empty", [np.s_[:, :128], np.s_[:, 400:], np.s_[:4], np.s_[13:], np.s_[..., :100]])
+def test_noise_with_an_empty_part_is_compressed(empty):
+    chunk = NOISE[:16, :512, :512, 0].copy()
+    chunk[empty] = 0
+    buffer = pack(chunk, (0, 0, 0), FOR_IMAGES)
+    assert len(buffer) < 0.95 * chunk.nbytes
+    assert blosc.decompress(bytes(buffer)) == chunk.tobytes()
+
+
+def test_a_cuboid_at_the_edge_of_a_chunk_of_noise_is_filled_with_zeros_and_compressed():
+    buffer = pack(NOISE[:10, :600, :512, 0], (0, 512, 0), FOR_IMAGES)
+    plain = decompress(bytes(buffer), dtype="uint8", shape=(16, 512, 512))
+    assert (plain[:10, :88] == NOISE[:10, 512:600, :512, 0]).all()
+    assert not plain[10:].any()
+    assert not plain[:, 88:].any()
+    assert len(buffer) < 0.3 * plain.nbytes
 
 
 @pytest.mark.parametrize(
