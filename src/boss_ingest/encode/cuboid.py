@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import struct
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _HEADER_BYTES = 16
 _SAMPLED_ROWS = 8  # of each slice
 _WORTH_IT = 0.98  # what is smaller than this part of its size
+_thread = threading.local()
 _SHUFFLES = {"none": blosc.NOSHUFFLE, "byte": blosc.SHUFFLE, "bit": blosc.BITSHUFFLE}
 
 blosc.set_releasegil(True)
@@ -90,20 +92,33 @@ def pack(chunk_zyx: NDArray[Any], offset_zyx: tuple[int, int, int], codec: Codec
     block = _block(chunk_zyx, offset_zyx)
     if block.shape == CUBOID_ZYX and not _compresses(block, codec):
         return _stored(block)
-    return compress(cut(chunk_zyx, offset_zyx), codec)
+    return compress(cut(chunk_zyx, offset_zyx, into=_scratch(chunk_zyx.dtype)), codec)
 
 
-def cut(chunk_zyx: NDArray[Any], offset_zyx: tuple[int, int, int]) -> NDArray[Any]:
+def cut(
+    chunk_zyx: NDArray[Any], offset_zyx: tuple[int, int, int], *, into: NDArray[Any] | None = None
+) -> NDArray[Any]:
     """The cuboid at an offset inside the chunk: shape (16, 512, 512), C-contiguous, never a view to write to.
 
-    Zeros at the high ends where the chunk has no voxels; all zeros beyond it.
+    Zeros at the high ends where the chunk has no voxels; all zeros beyond it. Where it has to be copied, `into` may
+    say where to.
     """
     block = _block(chunk_zyx, offset_zyx)
-    if block.shape == CUBOID_ZYX:
-        return np.ascontiguousarray(block)
-    cuboid = np.zeros(CUBOID_ZYX, chunk_zyx.dtype)
+    if block.flags.c_contiguous and block.shape == CUBOID_ZYX:
+        return block
+    cuboid = np.empty(CUBOID_ZYX, chunk_zyx.dtype) if into is None else into
+    if block.shape != CUBOID_ZYX:
+        cuboid[:] = 0
     cuboid[tuple(slice(size) for size in block.shape)] = block
     return cuboid
+
+
+def _scratch(dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Room for one cuboid, the same for all that a thread cuts: fresh memory costs more than the copy."""
+    found: NDArray[Any] | None = getattr(_thread, "scratch", None)
+    if found is None or found.dtype != dtype:
+        found = _thread.scratch = np.empty(CUBOID_ZYX, dtype)
+    return found
 
 
 def _block(chunk_zyx: NDArray[Any], offset_zyx: tuple[int, int, int]) -> NDArray[Any]:

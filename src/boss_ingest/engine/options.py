@@ -72,9 +72,10 @@ class Options:
     def tasks_in_work(self, *, classic: bool) -> int:
         """How many tasks may be leased at a time: no more than end well before their leases do.
 
-        Those of a `classic` plugin wait for a worker: with 8 to each, reads of up to 20 s end in time.
+        Those of a `classic` plugin wait for a worker: with 8 to each, reads of up to 20 s end in time. Of the
+        others as many again as PUTs in flight are on their way from the queue, or read.
         """
-        return max(16, 8 * self.workers) if classic else self.concurrency + 4 * self.workers
+        return max(16, 8 * self.workers) if classic else 2 * self.concurrency + 4 * self.workers
 
     def share(self, number: int) -> Options:
         """Of one of the processes, counted from 0; each gets at least one PUT and one worker.
