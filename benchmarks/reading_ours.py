@@ -23,6 +23,7 @@ from benchmarks.reading_original import cpu_s, read_bytes
 from boss_ingest.boss.keys import ChunkKey, LookupIds, TileKey
 from boss_ingest.config.job_file import JobFile
 from boss_ingest.config.loading import parse_job_file
+from boss_ingest.encode.freed_memory import keep_freed_memory
 from boss_ingest.engine.budget import Room
 from boss_ingest.engine.open_source import open_chunks, open_reader, open_tiles
 from boss_ingest.engine.options import Options
@@ -113,11 +114,12 @@ async def run(work: dict[str, Any], *, alone: bool) -> dict[str, float]:
     for library in ("blosc", "h5py", "imagecodecs", "tensorstore", "tifffile"):
         importlib.import_module(library)
     Image.init()
+    keep_freed_memory()  # as the upload does
     job, options = job_of(work), Options()
     loaded, tasks = load_source(job), tasks_of(work)
     assert loaded.reader is not None
     cost = 3 * work["pixel_bytes"] // len(tasks)
-    room = Room(memory_bytes=options.task_bytes, tasks=options.concurrency + 4 * options.workers)
+    room = Room(memory_bytes=options.task_bytes, tasks=options.tasks_in_work(classic=False))
 
     read, cpu, start = read_bytes(), cpu_s(), time.perf_counter()
     async with AsyncExitStack() as stack:
