@@ -100,8 +100,8 @@ def cut(
 ) -> NDArray[Any]:
     """The cuboid at an offset inside the chunk: shape (16, 512, 512), C-contiguous, never a view to write to.
 
-    Zeros at the high ends where the chunk has no voxels; all zeros beyond it. `into` may say where to copy it, if
-    it has to be.
+    Zeros at the high ends where the chunk has no voxels; all zeros beyond it. `into` may say where to copy
+    it, if it has to be.
     """
     block = _block(chunk_zyx, offset_zyx)
     if block.flags.c_contiguous and block.shape == CUBOID_ZYX:
