@@ -40,6 +40,7 @@ class Reader:
         else:
             self._ends[name].set_result(None)
         await asyncio.wait([self._tasks[name]])
+        assert self._tasks[name].exception() is error
         await settle()
 
     async def cancel(self, name: str) -> None:
@@ -55,7 +56,7 @@ async def settle() -> None:
 
 @pytest.fixture
 async def reader() -> Reader:
-    return Reader(ReadAhead(PutLimiter(8)))
+    return Reader(ReadAhead(PutLimiter(8), is_busy=lambda: False))
 
 
 async def test_two_begin_and_the_others_wait_in_turn(reader: Reader) -> None:
@@ -87,6 +88,15 @@ async def test_a_read_that_ends_when_nothing_is_left_to_store_makes_room_for_one
     assert reader.begun == ["a", "b", "c", "d"]
 
 
+async def test_while_the_cores_are_busy_no_more_are_read_side_by_side() -> None:
+    reader = Reader(ReadAhead(PutLimiter(8), is_busy=lambda: True))
+    await reader.want(*"abcde")
+    await reader.end("a")
+    reader.ahead.settled(OBJECTS)
+    await settle()
+    assert reader.begun == ["a", "b", "c"]
+
+
 async def test_a_read_that_fails_or_is_cancelled_gives_its_turn_to_the_next(reader: Reader) -> None:
     await reader.want(*"abcde")
     await reader.end("a", OSError("gone"))
@@ -98,7 +108,7 @@ async def test_a_read_that_fails_or_is_cancelled_gives_its_turn_to_the_next(read
 
 @in_warped_time
 async def test_from_a_slow_source_all_are_read_at_once_well_before_their_leases_end() -> None:
-    ahead = ReadAhead(PutLimiter(64))
+    ahead = ReadAhead(PutLimiter(64), is_busy=lambda: False)
     loop = asyncio.get_running_loop()
 
     async def read() -> float:
