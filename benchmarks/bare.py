@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -26,6 +25,7 @@ from pydantic import SecretStr
 
 from benchmarks.finished import cuboids
 from boss_ingest.aws.account import Account, Keys
+from boss_ingest.config.cores import cores
 from boss_ingest.encode.codec import codec_for
 from boss_ingest.encode.cuboid import compress
 
@@ -94,7 +94,7 @@ def _blosc(folder: str, tasks: str, channel_type: str) -> dict[str, float]:
     chunks = cuboids(Path(folder))
     codec = codec_for(channel_type, itemsize_bytes=chunks[0][0].itemsize)
     work = [cuboid for chunk in islice(cycle(chunks), int(tasks)) for cuboid in chunk]
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+    with ThreadPoolExecutor(cores()) as threads:
         cpu, wall = time.process_time(), time.perf_counter()
         for _ in threads.map(lambda cuboid: len(compress(cuboid, codec)), work):
             pass

@@ -6,6 +6,7 @@ import os
 import sys
 from dataclasses import dataclass, field, replace
 
+from boss_ingest.config.cores import cores
 from boss_ingest.encode.codec import Codec
 
 GIB = 1 << 30
@@ -20,13 +21,6 @@ def _spare_memory_bytes() -> int:
     except (AttributeError, OSError, ValueError):  # not told on this platform
         return GIB
     return max(GIB // 4, min(4 * GIB, physical_bytes // 4))
-
-
-def cores() -> int:
-    """The cores this process may use, which in a container or a batch job is fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from boss_ingest.config.cores import cores
 from boss_ingest.engine.limiter import PutLimiter
-from boss_ingest.engine.options import cores
 
 _FIRST = 2  # reads at the start; one more with each that ends when nothing is left to store
 _PATIENCE_S = 2.0  # without a read that could begin, though too few objects are there, before one more does
-
-
 _BUSY = 0.5  # of the cores: more at a time would not read faster
 
 

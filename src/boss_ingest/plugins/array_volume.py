@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-import os
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
+from boss_ingest.config.cores import cores
 from boss_ingest.errors import ConfigError, MissingSourceError, SourceAwayError, SourceError
 from boss_ingest.plugins import array_axes, array_precomputed
 from boss_ingest.plugins.array_failures import FAILURES, fact_of, is_missing_chunk, unreadable
@@ -279,11 +279,10 @@ def place(where: str, box: Box) -> str:
 
 
 def _resources(cache_bytes: int) -> dict[str, Any]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     shared: dict[str, Any] = {
         "cache_pool": {"total_bytes_limit": cache_bytes},
-        "data_copy_concurrency": {"limit": cores},
-        "file_io_concurrency": {"limit": max(4, cores)},
+        "data_copy_concurrency": {"limit": cores()},
+        "file_io_concurrency": {"limit": max(4, cores())},
     }
     for service in ("s3", "gcs", "http"):
         shared |= {
