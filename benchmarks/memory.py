@@ -36,7 +36,7 @@ from boss_ingest.engine.retry import Retrier
 from boss_ingest.engine.stop import Stop
 from boss_ingest.engine.store import Store
 from boss_ingest.engine.tally import Tally
-from boss_ingest.engine.upload import _AMPLE_BYTES, _cost_bytes
+from boss_ingest.engine.upload import _cost_bytes
 from boss_ingest.errors import CredentialsError
 from boss_ingest.plugins.loading import load_source
 from tests.doubles.memory_queue import MemoryQueue
@@ -130,8 +130,7 @@ async def watched(peak: list[int]) -> AsyncIterator[None]:
 
 async def measure(folder: Path, *, memory_bytes: int, across: int, put_s: float) -> str:
     """One run, in words."""
-    if memory_bytes >= _AMPLE_BYTES:
-        keep_freed_memory()
+    keep_freed_memory(memory_bytes)
     z, y, x = CHUNK_ZYX
     job = parse_job_file(job_of(folder, across), source=Path("memory.json"))
     loaded = load_source(job)

@@ -34,7 +34,6 @@ from boss_ingest.errors import CredentialsError, GaveUpError
 from boss_ingest.plugins.loading import LoadedSource
 
 _WIDEST = 8  # bytes of a voxel
-_AMPLE_BYTES = 512 << 20  # with less it is memory that counts, not time
 _COPIES = 3  # of a task's voxels at one time: as read, as encoded, and on the way between
 
 
@@ -58,8 +57,7 @@ async def open_pipeline(
 ) -> AsyncIterator[Pipeline]:
     """Everything the upload needs, opened; closed again when the block ends, whatever happened."""
     options, tally = work.options, work.tally
-    if options.memory_bytes >= _AMPLE_BYTES:
-        keep_freed_memory()
+    keep_freed_memory(options.memory_bytes)
 
     async def renew(error: CredentialsError) -> None:
         await account.renew(because=error)
