@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import tensorstore
 
-from boss_ingest.aws.bucket import Stored
+from boss_ingest.aws.bucket import Body, Stored, size_bytes
 from boss_ingest.boss.keys import ChunkKey, CuboidKey, LookupIds, morton
 from boss_ingest.config.extent import Extent, Span
 from boss_ingest.config.loading import parse_job_file
@@ -53,9 +53,9 @@ class SlowVoid:
     def __init__(self, put_s: float) -> None:
         self._put_s = put_s
 
-    async def put(self, key: str, body: bytes | memoryview, *, metadata: Mapping[str, str]) -> Stored:  # noqa: ARG002 - a bucket's
+    async def put(self, key: str, body: Body, *, metadata: Mapping[str, str]) -> Stored:  # noqa: ARG002 - a bucket's
         await asyncio.sleep(self._put_s)
-        return Stored(key, len(body), "etag")
+        return Stored(key, size_bytes(body), "etag")
 
 
 def write_zarr(folder: Path, across: int) -> None:

@@ -66,6 +66,14 @@ async def test_part_of_a_buffer_is_put_without_the_rest(buckets: Buckets, size_b
     assert body == buffer[100:-100]
 
 
+async def test_an_object_in_several_buffers_is_one(buckets: Buckets) -> None:
+    parts = b"a header", memoryview(bytes(2**20)), random.Random(3).randbytes(100)
+    stored = await buckets.bucket.put(KEY, parts, metadata={})
+    whole = b"".join(parts)
+    assert stored == Stored(KEY, len(whole), hashlib.md5(whole).hexdigest())
+    assert await buckets.read(KEY) == (whole, {})
+
+
 @pytest.mark.parametrize("key", [KEY, "a b+c%26&d", "Zürich/脳"])
 async def test_keys_pass_unchanged(buckets: Buckets, key: str) -> None:
     await buckets.bucket.put(key, key.encode(), metadata={})

@@ -6,11 +6,13 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from boss_ingest.aws.bucket import Stored
+from boss_ingest.aws.bucket import Stored, buffers
 from boss_ingest.errors import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from boss_ingest.aws.bucket import Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,13 @@ class MemoryBucket:
         self.exists = exists
         self.objects: dict[str, StoredObject] = {}
 
-    async def put(self, key: str, body: bytes | memoryview, *, metadata: Mapping[str, str]) -> Stored:
+    async def put(self, key: str, body: Body, *, metadata: Mapping[str, str]) -> Stored:
         what = f"storing {key} in bucket {self.name}"
         if not self.exists:
             raise RefusedError(f"{what}: NoSuchBucket (404)", code="NoSuchBucket", http_status=404)
         for name, value in metadata.items():
             if not (value.isascii() and value.isprintable()):
                 raise RefusedError(f"{what}: the metadata {name} is not printable ASCII")
-        stored = StoredObject(bytes(body), dict(metadata))
+        stored = StoredObject(b"".join(buffers(body)), dict(metadata))
         self.objects[key] = stored
         return Stored(key, len(stored.body), hashlib.md5(stored.body).hexdigest())

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
-from boss_ingest.aws.bucket import Stored
+from boss_ingest.aws.bucket import Body, Stored
 from boss_ingest.aws.queue import Depth, Lease
 from boss_ingest.boss.keys import ChunkKey, LookupIds, TileKey
 from boss_ingest.config.extent import Extent, Span
@@ -243,7 +243,7 @@ class _Bucket:
     def __init__(self, rig: TileRig) -> None:
         self._rig = rig
 
-    async def put(self, key: str, body: bytes | memoryview, *, metadata: Mapping[str, str]) -> Stored:
+    async def put(self, key: str, body: Body, *, metadata: Mapping[str, str]) -> Stored:
         bucket = self._rig.bucket
         return await self._rig.trouble.around(
             "put", slice_of(key), lambda: bucket.put(key, body, metadata=metadata)

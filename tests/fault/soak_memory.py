@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
 
-from boss_ingest.aws.bucket import Stored
+from boss_ingest.aws.bucket import Body, Stored, size_bytes
 from boss_ingest.aws.queue import Depth, Lease
 from boss_ingest.config.extent import Extent, Span
 from boss_ingest.encode.tile_image import TileImage
@@ -194,7 +194,7 @@ class _Bucket:
     def __init__(self, soak: MemorySoak) -> None:
         self._soak = soak
 
-    async def put(self, key: str, body: bytes | memoryview, *, metadata: Mapping[str, str]) -> Stored:
+    async def put(self, key: str, body: Body, *, metadata: Mapping[str, str]) -> Stored:
         await asyncio.sleep(0)
         z = slice_of(key)
         if self._soak.meets("put_fails", z):
@@ -202,7 +202,7 @@ class _Bucket:
         if self._soak.meets("slow_down", z):
             raise ThrottledError("SlowDown", code="SlowDown", http_status=503)
         self._soak.stored[z] += 1
-        return Stored(key, len(body), "etag")
+        return Stored(key, size_bytes(body), "etag")
 
 
 class _Source:

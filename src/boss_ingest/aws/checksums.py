@@ -8,22 +8,35 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from typing import TYPE_CHECKING
 
 from awscrt.checksums import crc64nvme as _crc64nvme
 
-Body = bytes | memoryview
+from boss_ingest.aws.bucket import buffers
+
+if TYPE_CHECKING:
+    from boss_ingest.aws.bucket import Body
 
 
 def crc64nvme(body: Body) -> str:
     """As S3 writes it: base64 of the eight bytes, the highest first."""
-    return base64.b64encode(_crc64nvme(body).to_bytes(8, "big")).decode()
+    checksum = 0
+    for buffer in buffers(body):
+        checksum = _crc64nvme(buffer, checksum)
+    return base64.b64encode(checksum.to_bytes(8, "big")).decode()
 
 
 def sha256(body: Body) -> str:
     """In hex."""
-    return hashlib.sha256(body).hexdigest()
+    return _in_hex(hashlib.sha256(), body)
 
 
 def md5(body: Body) -> str:
     """In hex."""
-    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+    return _in_hex(hashlib.md5(usedforsecurity=False), body)
+
+
+def _in_hex(digest: hashlib._Hash, body: Body) -> str:
+    for buffer in buffers(body):
+        digest.update(buffer)
+    return digest.hexdigest()

@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
-from boss_ingest.aws.bucket import Stored
+from boss_ingest.aws.bucket import Stored, size_bytes
 from boss_ingest.aws.checksums import crc64nvme, md5, sha256
 from boss_ingest.aws.failures import code_in_xml, refusal
 from boss_ingest.aws.signing import UNSIGNED
@@ -20,6 +20,7 @@ from boss_ingest.errors import RefusedError, TransientError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from boss_ingest.aws.bucket import Body
     from boss_ingest.aws.clock import Clock
     from boss_ingest.aws.transport import Answer, Transport
 
@@ -43,10 +44,10 @@ class S3Bucket:
         self._path = f"/{quote(name, safe='-_.~')}/"
         self._clock = clock
 
-    async def put(self, key: str, body: bytes | memoryview, *, metadata: Mapping[str, str]) -> Stored:
+    async def put(self, key: str, body: Body, *, metadata: Mapping[str, str]) -> Stored:
         """One PutObject, in one round trip."""
         what = f"storing {key} in bucket {self._name}"
-        size_bytes = memoryview(body).nbytes
+        length = size_bytes(body)
         checksum = crc64nvme(body)
         payload = UNSIGNED if self._transport.is_private else await _slowly(sha256, body)
         headers = {"x-amz-content-sha256": payload, _CHECKSUM: checksum, **_user_metadata(what, metadata)}
@@ -57,7 +58,7 @@ class S3Bucket:
             headers,
             body,
             payload=payload,
-            limit_s=_ANSWER_LIMIT_S + size_bytes / _SLOWEST_BYTES_PER_S,
+            limit_s=_ANSWER_LIMIT_S + length / _SLOWEST_BYTES_PER_S,
         )
         code = code_in_xml(answer.body) if answer.body else ""
         if answer.status >= 300 or code:
@@ -67,7 +68,7 @@ class S3Bucket:
             raise TransientError(f"{what}: the answer is not S3's, it has no ETag", code="NoETag")
         if not await _is_the_same(body, checksum, etag, answer):
             raise TransientError(f"{what}: S3 has received other bytes than were sent", code="Corrupted")
-        return Stored(key=key, size_bytes=size_bytes, etag=etag)
+        return Stored(key=key, size_bytes=length, etag=etag)
 
 
 def _escaped(what: str, key: str) -> str:
@@ -87,7 +88,7 @@ def _user_metadata(what: str, metadata: Mapping[str, str]) -> dict[str, str]:
     return {f"x-amz-meta-{name.lower()}": value for name, value in metadata.items()}
 
 
-async def _is_the_same(body: bytes | memoryview, checksum: str, etag: str, answer: Answer) -> bool:
+async def _is_the_same(body: Body, checksum: str, etag: str, answer: Answer) -> bool:
     """Compare what the service answered with what was sent; the MD5 only where there is no checksum."""
     if echoed := answer.headers.get(_CHECKSUM):
         return echoed == checksum
@@ -95,7 +96,7 @@ async def _is_the_same(body: bytes | memoryview, checksum: str, etag: str, answe
     return not is_md5 or etag.lower() == await _slowly(md5, body)
 
 
-async def _slowly(digest: Callable[[bytes | memoryview], _T], body: bytes | memoryview) -> _T:
-    if len(body) < _THREAD_FROM_BYTES:
+async def _slowly(digest: Callable[[Body], _T], body: Body) -> _T:
+    if size_bytes(body) < _THREAD_FROM_BYTES:
         return digest(body)
     return await asyncio.to_thread(digest, body)

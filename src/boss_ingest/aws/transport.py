@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from boss_ingest.aws.bucket import Body
     from boss_ingest.aws.signing import Signer
 
 _CONNECT_LIMIT_S = 10.0
@@ -89,7 +90,7 @@ class Transport:
         method: str,
         path: str,
         headers: dict[str, str],
-        body: bytes | memoryview,
+        body: Body,
         *,
         payload: str,
         limit_s: float,

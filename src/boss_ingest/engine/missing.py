@@ -80,4 +80,4 @@ class ForgivingChunks:
             if self._missing == "skip":
                 return LeftOutChunk(error.what)
             zeros = np.zeros(task.needed_zyx, self._form.dtype)
-            return ArrayChunk(zeros, self._form.codec, made_up=error.what)
+            return ArrayChunk({(0, 0): zeros}, self._form.codec, made_up=error.what)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from boss_ingest.aws.bucket import Body
+from boss_ingest.boss.keys import CUBOID_ZYX
 from boss_ingest.encode.codec import Codec
 from boss_ingest.encode.conversion import Conversion
 from boss_ingest.encode.cuboid import CheckedChunk, ChunkSpec, check_chunk, pack
@@ -19,9 +22,10 @@ from boss_ingest.encode.tile_image import TileImage, TileSpec, fit, inspect, is_
 from boss_ingest.engine import worker
 from boss_ingest.engine.harm import harming_only, others_code
 from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
-from boss_ingest.errors import PluginError, of_source
+from boss_ingest.errors import MissingSourceError, PluginError, of_source
 from boss_ingest.plugins.reader import Box, ChunkReader, MadeUp, TileIndex, TileReader
 
+_YX = tuple[int, int]
 _ZYX = tuple[int, int, int]
 _AT_ONCE_BYTES = 4 << 20
 """So long an image is proved on the event loop: it takes 0.2 ms, of the most malicious one 0.7 s."""
@@ -56,6 +60,10 @@ class ChunkForm:
     def spec(self, task: ChunkTask) -> ChunkSpec:
         """What this one must be; at the edges of the extent less of it is needed."""
         return ChunkSpec(self.shape_zyx, task.needed_zyx, self.dtype, self.pad, self.convert)
+
+    def of(self, part: Box) -> ChunkSpec:
+        """What a part of a chunk must be, read by itself."""
+        return ChunkSpec(part.shape_zyx, part.shape_zyx, self.dtype, convert=self.convert)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +100,7 @@ class Chunk(Protocol):
     left_out: bool
     converted: bool
 
-    async def body(self, cuboid: Cuboid) -> bytes | memoryview:
+    async def body(self, cuboid: Cuboid) -> Body:
         """The blosc buffer of one cuboid."""
 
 
@@ -159,31 +167,40 @@ class PluginTiles:
 
 
 class ArrayChunk:
-    """A chunk in memory; its cuboids are cut and compressed as they are asked for, in `threads`."""
+    """A chunk in memory; its cuboids are cut and compressed as they are asked for, in `threads`.
+
+    It is one array (zyx), or several side by side that are each as deep as the chunk, by their low corners
+    (y, x) inside it.
+    """
 
     left_out = False
 
     def __init__(
         self,
-        array_zyx: NDArray[np.generic],
+        arrays: Mapping[_YX, NDArray[np.generic]],
         codec: Codec,
         threads: ThreadPoolExecutor | None = None,
         *,
         made_up: str = "",
         converted: bool = False,
     ) -> None:
-        self._array_zyx = array_zyx
+        self._arrays = arrays
         self._codec = codec
         self._threads = threads
         self.made_up = made_up
         self.converted = converted
 
-    async def body(self, cuboid: Cuboid) -> bytes | memoryview:
+    async def body(self, cuboid: Cuboid) -> Body:
         """The blosc buffer of one cuboid."""
         loop = asyncio.get_running_loop()
         with harming_only(f"cuboid {cuboid.key}"):
-            args = self._array_zyx, cuboid.offset_zyx, self._codec
-            return await loop.run_in_executor(self._threads, pack, *args)
+            return await loop.run_in_executor(self._threads, pack, *self._within(cuboid), self._codec)
+
+    def _within(self, cuboid: Cuboid) -> tuple[NDArray[np.generic], _ZYX]:
+        """The array that the cuboid is in, and where in it; for one outside all, beyond one of them."""
+        z, y, x = cuboid.offset_zyx
+        top, left = max(corner for corner in self._arrays if corner[0] <= y and corner[1] <= x)
+        return self._arrays[top, left], (z, y - top, x - left)
 
 
 class LeftOutChunk:
@@ -220,20 +237,38 @@ class ReaderChunks:
 
     async def read(self, task: ChunkTask) -> Chunk:
         """The chunk of this task."""
-        box = Box(task.origin_zyx, task.stop_zyx)
+        whole = Box(task.origin_zyx, task.stop_zyx)
+        columns = _columns(whole)
+        async with others_code(f"chunk {whole}", timeout_s=self._timeout_s):
+            apart = len(columns) > 1 and self._reader.reads_apart([*columns.values()])
+        if apart:
+            with suppress(MissingSourceError):  # whether of all of it, will show
+                return await self._chunk(columns, [self._form.of(box) for box in columns.values()])
+        return await self._chunk({(0, 0): whole}, [self._form.spec(task)])
+
+    async def _chunk(self, boxes: Mapping[_YX, Box], specs: Sequence[ChunkSpec]) -> Chunk:
+        reads = map(self._read, boxes.values(), specs)
+        found = await asyncio.gather(*reads, return_exceptions=True)
+        parts = []
+        for part in found:
+            if isinstance(part, BaseException):
+                raise part
+            parts.append(part)
+        return ArrayChunk(
+            {corner: checked.array_zyx for corner, (checked, _) in zip(boxes, parts, strict=True)},
+            self._form.codec,
+            self._threads,
+            made_up=next((why for _, why in parts if why), ""),
+            converted=any(checked.converted for checked, _ in parts),
+        )
+
+    async def _read(self, box: Box, spec: ChunkSpec) -> tuple[CheckedChunk, str]:
         async with others_code(f"chunk {box}", timeout_s=self._timeout_s):
             name = self._reader.locate(box)
         with of_source(name):
-            checked, made_up = await self._read(box, self._form.spec(task), name)
-        return ArrayChunk(
-            checked.array_zyx,
-            self._form.codec,
-            self._threads,
-            made_up=made_up,
-            converted=checked.converted,
-        )
+            return await self._read_as(box, spec, name)
 
-    async def _read(self, box: Box, spec: ChunkSpec, name: str) -> tuple[CheckedChunk, str]:
+    async def _read_as(self, box: Box, spec: ChunkSpec, name: str) -> tuple[CheckedChunk, str]:
         async with others_code(f"chunk {box}", timeout_s=self._timeout_s):
             found = await self._reader.read(box)
         array, made_up = (found.voxels, found.why) if isinstance(found, MadeUp) else (found, "")
@@ -279,6 +314,17 @@ async def _is_right(image: bytes, spec: TileSpec, name: str) -> bool:
     if len(image) <= _AT_ONCE_BYTES:
         return inspect(image, spec, name=name)
     return await asyncio.to_thread(inspect, image, spec, name=name)
+
+
+def _columns(box: Box) -> dict[_YX, Box]:
+    """The parts of a box that are one cuboid wide and high, and as deep as it, by their low corners in it."""
+    (front, top, left), (back, bottom, right) = box.start_zyx, box.stop_zyx
+    _, height, width = CUBOID_ZYX
+    return {
+        (y - top, x - left): Box((front, y, x), (back, min(y + height, bottom), min(x + width, right)))
+        for y in range(top, bottom, height)
+        for x in range(left, right, width)
+    }
 
 
 def _tile_index(task: TileTask) -> TileIndex:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from boss_ingest.aws.bucket import Bucket, Stored
+from boss_ingest.aws.bucket import Body, Bucket, Stored
 from boss_ingest.aws.queue import Lease
 from boss_ingest.engine.limiter import PutLimiter
 from boss_ingest.engine.retry import Retrier
@@ -27,9 +27,7 @@ class Store:
         self._retry = retry
         self._tally = tally
 
-    async def put(
-        self, key: str, body: bytes | memoryview, *, metadata: Mapping[str, str], until_s: float
-    ) -> Stored:
+    async def put(self, key: str, body: Body, *, metadata: Mapping[str, str], until_s: float) -> Stored:
         """Store one object; returns once S3 has accepted it. Raises ServiceError after the last try."""
 
         async def attempt() -> Stored:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from boss_ingest.aws.bucket import buffers
 from boss_ingest.encode.codec import Codec
 from boss_ingest.encode.cuboid import ChunkSpec, check_chunk, pack
 from boss_ingest.encode.tile_image import TileImage, TileSpec, fit, inspect
@@ -70,5 +71,5 @@ def read_chunk(
     name = path or "chunk x={} y={} z={}".format(*index_xyz)
     with of_source(path):
         chunk = check_chunk(array, spec, name=name)
-    packed = (pack(chunk.array_zyx, offset_zyx, codec) for offset_zyx in offsets_zyx)
-    return [bytes(buffer) for buffer in packed], chunk.converted
+    bodies = (pack(chunk.array_zyx, offset_zyx, codec) for offset_zyx in offsets_zyx)
+    return [b"".join(buffers(body)) for body in bodies], chunk.converted

@@ -17,7 +17,7 @@ from boss_ingest.plugins.params import ChunkParams
 from boss_ingest.plugins.reader import Box, ChunkReader, Setup, SourceInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -75,6 +75,10 @@ class VolumeReader(ChunkReader):
         """The voxels (zyx). Raises SourceError, also when the box leaves the array."""
         assert self._volume is not None, "open comes first"
         return await self._volume.read(box)
+
+    def reads_apart(self, parts: Sequence[Box]) -> bool:
+        """Whether no stored chunk is in two of them."""
+        return self._volume is not None and self._volume.reads_apart(parts)
 
     async def describe(self) -> SourceInfo:
         """Type and shape, from the array's metadata."""

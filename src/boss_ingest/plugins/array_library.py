@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -62,6 +62,10 @@ class LibraryVolume:
             raise SourceError(f"{where} did not answer in time") from error
         except Exception as error:
             raise SourceError(f"{where} cannot be read: {words(error)}") from error
+
+    def reads_apart(self, parts: Sequence[Box]) -> bool:
+        """No: reads wait for each other."""
+        return False
 
     async def _check_still_there(self, where: str) -> None:
         try:

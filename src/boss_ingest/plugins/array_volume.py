@@ -24,7 +24,7 @@ from boss_ingest.plugins.reader import Box
 from boss_ingest.plugins.slabs import Slabs
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -51,6 +51,9 @@ class Volume(Protocol):
 
     async def read(self, box: Box) -> NDArray[Any]:
         """The voxels (zyx), C-contiguous. Raises SourceError, MissingSourceError."""
+
+    def reads_apart(self, parts: Sequence[Box]) -> bool:
+        """Whether no stored chunk is in two of them."""
 
     async def close(self) -> None:
         """Let go of it; safe to repeat."""
@@ -106,7 +109,7 @@ class ArrayVolume:
     async def read(self, box: Box) -> NDArray[Any]:
         """The voxels (zyx), C-contiguous. Raises SourceError, MissingSourceError."""
         check_inside(self, box)
-        start, stop = (_shifted(corner, self._offset_zyx, 1) for corner in (box.start_zyx, box.stop_zyx))
+        start, stop = self._in_the_array(box)
         where = place(self.where, Box(start, stop))
         opened = self._opened or await self._open_again(where)
         array = opened.uncached if _is_of_whole_chunks(opened.array, start, stop) else opened.array
@@ -124,10 +127,21 @@ class ArrayVolume:
             raise unreadable(where, error) from error
         return into
 
+    def reads_apart(self, parts: Sequence[Box]) -> bool:
+        """Whether no stored chunk is in two of them."""
+        opened = self._opened
+        return opened is not None and all(
+            _is_of_whole_chunks(opened.array, *self._in_the_array(part)) for part in parts
+        )
+
     async def close(self) -> None:
         """Let go of the array and its cache."""
         self._opened = None
         self._slabs.close()
+
+    def _in_the_array(self, box: Box) -> tuple[_ZYX, _ZYX]:
+        start, stop = (_shifted(corner, self._offset_zyx, 1) for corner in (box.start_zyx, box.stop_zyx))
+        return start, stop
 
     async def _open_again(self, where: str) -> _Opened:
         async with self._opening:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -128,3 +128,11 @@ class ChunkReader(ABC):
     @abstractmethod
     def locate(self, box: Box) -> str:
         """What a person calls the source of this box."""
+
+    def reads_apart(self, parts: Sequence[Box]) -> bool:
+        """Whether reading these parts of a box one by one costs no more than reading the box.
+
+        Then they are read so, and need not be cut any more. After a MissingSourceError of one the box is read
+        whole.
+        """
+        return False

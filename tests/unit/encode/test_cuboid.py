@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boss_ingest.aws.bucket import buffers
 from boss_ingest.encode.codec import FOR_IMAGES, FOR_LABELS, Codec, codec_for
 from boss_ingest.encode.cuboid import ChunkSpec, check_chunk, compress, cut, decompress, pack
 from boss_ingest.errors import SourceError
@@ -31,6 +32,10 @@ VECTORS = [
     ("uint64", (16, 512, 512), "73a432d974ae32599570a4ba6978f4fa313a097b93f838eb30ecbd97dad2367a"),
     ("uint64", (0, 0, 1024), "83ee47245398adee79bd9c0a8bc57b821e92aba10f5f9ade8a5d1fae4d8c4302"),
 ]
+
+
+def packed(*chunk_offset_codec):
+    return b"".join(buffers(pack(*chunk_offset_codec)))
 
 
 @pytest.mark.parametrize(
@@ -56,28 +61,34 @@ NOISE = np.random.default_rng(5).integers(0, 256, (32, 1024, 1024, 2), np.uint8)
 @pytest.mark.parametrize("dtype", ["uint8", "<u2", ">u2"])
 def test_what_does_not_compress_is_stored_as_blosc_stores_it(dtype):
     chunk = NOISE[..., 0] if dtype == "uint8" else NOISE.view(dtype)[..., 0]
-    buffer = pack(chunk, (16, 512, 0), FOR_IMAGES)
+    buffer = packed(chunk, (16, 512, 0), FOR_IMAGES)
     voxels = np.ascontiguousarray(chunk[16:, 512:, :512])
     assert len(buffer) == 16 + voxels.nbytes
-    plain = blosc.decompress(bytes(buffer))
+    plain = blosc.decompress(buffer)
     assert plain == voxels.astype(voxels.dtype.newbyteorder("<")).tobytes()
     as_is = blosc.compress(plain, typesize=voxels.itemsize, clevel=0, cname="lz4")
-    assert bytes(buffer) == as_is
-    assert (decompress(bytes(buffer), dtype=voxels.dtype.name, shape=voxels.shape) == voxels).all()
+    assert buffer == as_is
+    assert (decompress(buffer, dtype=voxels.dtype.name, shape=voxels.shape) == voxels).all()
+
+
+def test_what_is_stored_as_it_is_is_not_copied_where_it_lies_in_one_piece():
+    column = np.ascontiguousarray(NOISE[:, :512, :512, 0])
+    _, voxels = pack(column, (16, 0, 0), FOR_IMAGES)
+    assert np.shares_memory(column[16:], np.frombuffer(voxels, np.uint8))
 
 
 @pytest.mark.parametrize("empty", [np.s_[:, :128], np.s_[:, 400:], np.s_[:4], np.s_[13:], np.s_[..., :100]])
 def test_noise_with_an_empty_part_is_compressed(empty):
     chunk = NOISE[:16, :512, :512, 0].copy()
     chunk[empty] = 0
-    buffer = pack(chunk, (0, 0, 0), FOR_IMAGES)
+    buffer = packed(chunk, (0, 0, 0), FOR_IMAGES)
     assert len(buffer) < 0.95 * chunk.nbytes
-    assert blosc.decompress(bytes(buffer)) == chunk.tobytes()
+    assert blosc.decompress(buffer) == chunk.tobytes()
 
 
 def test_a_cuboid_at_the_edge_of_a_chunk_of_noise_is_filled_with_zeros_and_compressed():
-    buffer = pack(NOISE[:10, :600, :512, 0], (0, 512, 0), FOR_IMAGES)
-    plain = decompress(bytes(buffer), dtype="uint8", shape=(16, 512, 512))
+    buffer = packed(NOISE[:10, :600, :512, 0], (0, 512, 0), FOR_IMAGES)
+    plain = decompress(buffer, dtype="uint8", shape=(16, 512, 512))
     assert (plain[:10, :88] == NOISE[:10, 512:600, :512, 0]).all()
     assert not plain[10:].any()
     assert not plain[:, 88:].any()
@@ -94,6 +105,14 @@ def test_the_buffer_is_blosc_1_with_the_codec_of_its_content(dtype, channel_type
     assert buffer[0] == 2  # the format of c-blosc 1
     assert buffer[2] >> 5 == codec  # 1: lz4, 4: zstd
     assert buffer[3] == np.dtype(dtype).itemsize
+
+
+def test_labels_are_compressed_in_blocks_in_which_they_find_themselves_again():
+    cells = np.random.default_rng(2).integers(0, 2**40, (4, 64, 64), np.uint64)
+    labels = np.kron(cells, np.ones((4, 8, 8), np.uint64))
+    buffer = packed(labels, (0, 0, 0), FOR_LABELS)
+    assert struct.unpack_from("<I", buffer, 8)[0] == 512 << 10
+    assert (decompress(buffer, dtype="uint64", shape=labels.shape) == labels).all()
 
 
 @given(

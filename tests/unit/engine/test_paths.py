@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from boss_ingest.aws.bucket import Stored
+from boss_ingest.aws.bucket import Body, Stored, size_bytes
 from boss_ingest.aws.queue import Lease
 from boss_ingest.boss.keys import ChunkKey, CuboidKey, LookupIds, TileKey, morton
 from boss_ingest.config.extent import Extent, Span
@@ -63,7 +63,7 @@ class Bench:
         self.limiter = PutLimiter(8)
         self.store = Store(self, self.limiter, self.retry, self.tally)
 
-    async def put(self, key: str, body: bytes | memoryview, *, metadata: Mapping[str, str]) -> Stored:
+    async def put(self, key: str, body: Body, *, metadata: Mapping[str, str]) -> Stored:
         await asyncio.sleep(0)
         if errors := self.refusals.get(key):
             raise errors.pop(0)
@@ -315,13 +315,13 @@ async def test_a_line_too_thin_for_all_puts_at_once_gets_fewer_until_it_carries_
     class Thin:
         in_flight = 0
 
-        async def put(self, key: str, body: bytes | memoryview, *, metadata: Mapping[str, str]) -> Stored:
+        async def put(self, key: str, body: Body, *, metadata: Mapping[str, str]) -> Stored:
             self.in_flight += 1
             try:
                 await asyncio.sleep(100.0)
                 if self.in_flight > 4:
                     raise TransientError("no answer within 100 s", code="Timeout")
-                return Stored(key, len(body), "etag")
+                return Stored(key, size_bytes(body), "etag")
             finally:
                 self.in_flight -= 1
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from boss_ingest.aws.bucket import Stored
+from boss_ingest.aws.bucket import Body, Stored
 from boss_ingest.engine.events import Event, Retrying
 from boss_ingest.engine.limiter import PutLimiter
 from boss_ingest.engine.retry import Retrier, pause_s
@@ -147,7 +147,7 @@ class Storm:
             for number in range(self.tasks):
                 group.create_task(task(number))
 
-    async def put(self, key: str, body: bytes | memoryview, *, metadata: Mapping[str, str]) -> Stored:
+    async def put(self, key: str, body: Body, *, metadata: Mapping[str, str]) -> Stored:
         began_s = now_s() - self.start_s
         self.sent[int(began_s)] += 1
         await asyncio.sleep(0.04)

@@ -1,17 +1,21 @@
 """What readers may hand over: bytes and arrays; anything else is the reader's mistake and harms one task."""
 
 import io
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from boss_ingest.aws.bucket import buffers
 from boss_ingest.boss.keys import ChunkKey, LookupIds, TileKey
 from boss_ingest.encode.codec import Codec
 from boss_ingest.engine.sources import ChunkForm, ReaderChunks, ReaderTiles, TileForm
-from boss_ingest.engine.tasks import ChunkTask, TileTask
-from boss_ingest.errors import PluginError, SourceError
-from boss_ingest.plugins.reader import MadeUp
+from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
+from boss_ingest.errors import MissingSourceError, PluginError, SourceError
+from boss_ingest.plugins.reader import Box, MadeUp
 
 TASK = ChunkTask(
     "key", ChunkKey(1, LookupIds(1, 2, 3), 0, 0, 0, 0, 0), (0, 0, 0), (16, 32, 32), (), outside=0
@@ -54,6 +58,66 @@ async def test_what_a_reader_made_up_is_told() -> None:
     tiles = ReaderTiles(Returning(made_up), TileForm((32, 24), "uint16", pad=False), NoPool(), timeout_s=10.0)
     index = TileKey(LookupIds(1, 2, 3), 0, 0, 0, 0, 0)
     assert (await tiles.read(TileTask("key", "chunk", index, needed_yx=(32, 24)))).made_up == "below 0"
+
+
+DEEP = ChunkTask(
+    "key", ChunkKey(1, LookupIds(1, 2, 3), 0, 0, 0, 0, 0), (0, 512, 0), (20, 1536, 700),
+    tuple(Cuboid(f"{z} {y} {x}", (z, y, x)) for z in (0, 16) for y in (0, 512) for x in (0, 512, 1024)),
+    outside=0,
+)  # fmt: skip
+
+
+class Volume:
+    """Labels, to be read in parts if `apart`; the parts at `missing` corners (y, x) are not there."""
+
+    def __init__(self, *, apart: bool, missing: Sequence[tuple[int, int]] = ()) -> None:
+        self.voxels = np.random.default_rng(1).integers(0, 256, (32, 1536, 1024), np.uint8)
+        self.apart = apart
+        self.missing = missing
+        self.read_boxes: list[Box] = []
+
+    def locate(self, box: Box) -> str:
+        return f"volume {box.start_zyx}"
+
+    def reads_apart(self, parts: Sequence[Box]) -> bool:
+        return self.apart
+
+    async def read(self, box: Box) -> object:
+        self.read_boxes.append(box)
+        corners, inside = zip(box.start_zyx, box.stop_zyx, strict=True), self.voxels
+        if any(box.start_zyx[1:] <= corner < box.stop_zyx[1:] for corner in self.missing):
+            raise MissingSourceError(f"{self.locate(box)} is missing")
+        return inside[tuple(slice(low, high) for low, high in corners)]
+
+
+async def bodies(volume: Volume) -> list[bytes]:
+    form = ChunkForm((32, 1024, 1536), "uint8", Codec("lz4"), pad=False)
+    with ThreadPoolExecutor(1) as threads:
+        chunk = await ReaderChunks(volume, form, threads, timeout_s=10.0).read(DEEP)
+        return [b"".join(buffers(await chunk.body(cuboid))) for cuboid in DEEP.cuboids]
+
+
+async def test_a_chunk_read_in_columns_gives_the_same_cuboids_as_one_read_whole() -> None:
+    apart, whole = Volume(apart=True), Volume(apart=False)
+    assert await bodies(apart) == await bodies(whole)
+    assert whole.read_boxes == [Box((0, 512, 0), (20, 1536, 700))]
+    assert apart.read_boxes == [
+        Box((0, y, x), (20, y + 512, stop)) for y in (512, 1024) for x, stop in ((0, 512), (512, 700))
+    ]
+
+
+async def test_whether_all_of_a_chunk_is_missing_is_asked_of_the_reader() -> None:
+    volume = Volume(apart=True, missing=[(1024, 512)])
+    with pytest.raises(MissingSourceError, match=re.escape("volume (0, 512, 0) is missing")):
+        await bodies(volume)
+    assert volume.read_boxes[-1] == Box((0, 512, 0), (20, 1536, 700))
+
+
+async def test_a_column_that_is_not_what_it_should_be_fails_its_chunk_by_name() -> None:
+    volume = Volume(apart=True)
+    volume.voxels = volume.voxels[:, :, :600]
+    with pytest.raises(SourceError, match=re.escape("volume (0, 512, 512)")):
+        await bodies(volume)
 
 
 class NoPool:
