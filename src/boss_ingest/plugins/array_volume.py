@@ -8,15 +8,13 @@ as many as there are cores.
 from __future__ import annotations
 
 import asyncio
-import itertools
-import math
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from boss_ingest.config.cores import cores
 from boss_ingest.errors import ConfigError, MissingSourceError, SourceAwayError, SourceError
-from boss_ingest.plugins import array_axes, array_precomputed
+from boss_ingest.plugins import array_axes, array_grid, array_precomputed
 from boss_ingest.plugins.array_failures import FAILURES, fact_of, is_missing_chunk, unreadable
 from boss_ingest.plugins.array_format import Format, Found, WantedLevel, detect
 from boss_ingest.plugins.array_presence import check_still_there, gone
@@ -38,7 +36,6 @@ LEAST_BLOCK_BYTES = 512 << 20
 _ZYX = tuple[int, int, int]
 _RETRIES = {"max_retries": 4, "initial_delay": "250ms", "max_delay": "4s"}
 _REQUESTS = 32
-_MOST_CHUNKS_ASKED = 4096
 
 
 class Volume(Protocol):
@@ -112,7 +109,7 @@ class ArrayVolume:
         start, stop = self._in_the_array(box)
         where = place(self.where, Box(start, stop))
         opened = self._opened or await self._open_again(where)
-        array = opened.uncached if _is_of_whole_chunks(opened.array, start, stop) else opened.array
+        array = opened.uncached if array_grid.is_of_whole_chunks(opened.array, start, stop) else opened.array
         part = array[tuple(slice(low, high) for low, high in zip(start, stop, strict=True))]
         into = self._slabs.empty(box.shape_zyx, array.dtype.numpy_dtype)
         try:
@@ -129,10 +126,15 @@ class ArrayVolume:
 
     def reads_apart(self, parts: Sequence[Box]) -> bool:
         """Whether no stored chunk is in two of them."""
-        opened = self._opened
-        return opened is not None and all(
-            _is_of_whole_chunks(opened.array, *self._in_the_array(part)) for part in parts
+        if self._opened is None:
+            return False
+        corners = [self._in_the_array(part) for part in parts]
+        starts, stops = zip(*corners, strict=True)
+        outside = (
+            [min(axis) for axis in zip(*starts, strict=True)],
+            [max(axis) for axis in zip(*stops, strict=True)],
         )
+        return array_grid.end_with_chunks(self._opened.array, corners, besides=outside)
 
     async def close(self) -> None:
         """Let go of the array and its cache."""
@@ -163,7 +165,7 @@ class ArrayVolume:
 
     async def _missing(self, part: Any, where: str, error: Exception) -> SourceError:
         """All of it is missing, which the job file may allow for; or a part: the rest must not be lost."""
-        all_of_it = await _none_is_stored(part)
+        all_of_it = await array_grid.none_is_stored(part, within_s=OPEN_TIMEOUT_S)
         kind = MissingSourceError if all_of_it else SourceError
         what = "is not there" if all_of_it else "is missing in part"
         return kind(
@@ -208,56 +210,6 @@ async def _seen(found: Found, view: View, context: Any) -> Any:
         fixed={"c": view.channel, "t": view.time},
         newaxis=tensorstore.newaxis,
     )
-
-
-def _is_of_whole_chunks(array: Any, start: _ZYX, stop: _ZYX) -> bool:
-    """Whether no stored chunk has a part in the box and another outside: none is asked for again."""
-    layout, domain = array.chunk_layout, array.domain
-    if layout.write_chunk.shape != layout.read_chunk.shape:
-        return False  # many in a shard, whose index is worth keeping
-    return all(
-        (low == first or (low - origin) % size == 0) and (high == last or (high - origin) % size == 0)
-        for low, high, first, last, origin, size in zip(
-            start,
-            stop,
-            domain.inclusive_min,
-            domain.exclusive_max,
-            layout.grid_origin,
-            layout.read_chunk.shape,
-            strict=True,
-        )
-    )
-
-
-async def _none_is_stored(part: Any) -> bool:
-    """Whether all stored chunks of the part are missing. Asks for each, as not every store can list them."""
-    layout = part.chunk_layout
-    steps = [
-        range(low - (low - origin) % size, high, size)
-        for low, high, origin, size in zip(
-            part.domain.inclusive_min,
-            part.domain.exclusive_max,
-            layout.grid_origin,
-            layout.read_chunk.shape,
-            strict=True,
-        )
-    ]
-    if math.prod(map(len, steps)) > _MOST_CHUNKS_ASKED:
-        return False
-    try:
-        async with asyncio.timeout(OPEN_TIMEOUT_S):
-            for corner in itertools.product(*steps):
-                inside = zip(corner, part.domain.inclusive_min, strict=True)
-                try:
-                    await part[tuple(max(at, low) for at, low in inside)].read()
-                except FAILURES as error:
-                    if not is_missing_chunk(error):
-                        return False
-                else:
-                    return False
-    except TimeoutError:
-        return False
-    return True
 
 
 def library() -> Any:

@@ -253,6 +253,34 @@ class TestN5:
         assert "s0, s1" in said
 
 
+class TestPartsThatAreAsCheapToReadAlone:
+    @pytest.mark.parametrize(
+        ("lows", "apart"),
+        [
+            ([(0, 0, 0), (0, 0, 32), (0, 32, 0), (0, 32, 32)], True),
+            ([(0, 0, 0), (0, 0, 30)], False),  # a stored chunk is in both
+            ([(8, 0, 8), (8, 0, 32)], True),  # what of them is not wanted does not matter
+            ([(0, 0, 0), (8, 32, 0)], False),
+        ],
+    )
+    async def test_where_no_stored_chunk_is_in_two(self, tmp_path, lows, apart):
+        write_zarr2(tmp_path / "em")
+        reader = await opened(tmp_path / "em")
+        stops = [tuple(min(at // 32 * 32 + 32, 50) for at in low) for low in lows]
+        assert reader.reads_apart(list(map(Box, lows, stops))) is apart
+
+    async def test_counted_in_the_coordinates_of_the_array(self, tmp_path):
+        write_zarr2(tmp_path / "em")
+        reader = await opened(tmp_path / "em", offset_x=8)
+        assert reader.reads_apart([Box((0, 0, 8), (16, 16, 24)), Box((0, 0, 24), (16, 16, 40))])
+        assert not reader.reads_apart([Box((0, 0, 0), (16, 16, 16)), Box((0, 0, 16), (16, 16, 32))])
+
+    async def test_but_not_of_shards_which_are_read_in_one_go(self, tmp_path):
+        zarr.create_array(tmp_path / "em", data=VOLUME, chunks=(16, 16, 16), shards=(32, 32, 32))
+        reader = await opened(tmp_path / "em")
+        assert not reader.reads_apart([Box((0, 0, 0), (32, 32, 32)), Box((0, 0, 32), (32, 32, 60))])
+
+
 class TestPrecomputed:
     OFFSET: ClassVar = {"voxel_offset": [100, 200, 300]}
 
