@@ -125,10 +125,11 @@ class NoPool:
         raise AssertionError("a worker process was asked for what a thread does quicker")
 
 
-async def test_a_plain_16_bit_array_is_encoded_without_a_worker_process() -> None:
-    pixels = np.arange(32 * 24, dtype=np.uint16).reshape(32, 24)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+async def test_a_plain_array_is_encoded_without_a_worker_process(dtype: str) -> None:
+    pixels = (np.arange(32 * 24) % 251).astype(dtype).reshape(32, 24)
     index = TileKey(LookupIds(1, 2, 3), 0, 0, 0, 0, 0)
-    tiles = ReaderTiles(Returning(pixels), TileForm((32, 24), "uint16", pad=False), NoPool(), timeout_s=10.0)
+    tiles = ReaderTiles(Returning(pixels), TileForm((32, 24), dtype, pad=False), NoPool(), timeout_s=10.0)
     tile = await tiles.read(TileTask("key", "chunk", index, needed_yx=(32, 24)))
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(tile.image.body))), pixels)
 
@@ -140,8 +141,8 @@ class BrokenPool:
 
 async def test_a_mistake_in_making_a_tile_harms_only_that_tile() -> None:
     index = TileKey(LookupIds(1, 2, 3), 0, 0, 0, 0, 0)
-    form = TileForm((32, 24), "uint8", pad=False)
-    tiles = ReaderTiles(Returning(np.zeros((32, 24), np.uint8)), form, BrokenPool(), timeout_s=10.0)
+    form = TileForm((32, 24), "uint64", pad=False)
+    tiles = ReaderTiles(Returning(np.zeros((32, 24), np.uint64)), form, BrokenPool(), timeout_s=10.0)
     with pytest.raises(SourceError, match=r"volume\.x is more than .* cannot pickle") as caught:
         await tiles.read(TileTask("key", "chunk", index, needed_yx=(32, 24)))
     assert caught.value.source == "volume.x"
