@@ -23,8 +23,8 @@ RUNS: Schedule = {
         },
     },
     "b": {
-        0: {"ours": 192, "original -p 1": 32, "original -p 2": 48},
-        40: {"ours": 192, "original -p 1": 16},
+        0: {"ours": 768, "original -p 1": 32, "original -p 2": 48},
+        40: {"ours": 768, "original -p 1": 16},
     },
     "c": {
         0: {"ours": 1200, "original -p 1": 16, "original -p 2": 24},
@@ -39,10 +39,10 @@ RUNS: Schedule = {
     },
     "e": {
         0: {
-            "ours": 24, "original -p 1": 6, "original -p 2": 10, "original -p 8": 16, "bare loop": 1000,
+            "ours": 72, "original -p 1": 6, "original -p 2": 10, "original -p 8": 16, "bare loop": 1000,
             "blosc alone": 48,
         },
-        40: {"ours": 24, "original -p 1": 5, "original -p 8": 16},
+        40: {"ours": 72, "original -p 1": 5, "original -p 8": 16},
     },
     "f": {
         0: {
