@@ -61,12 +61,12 @@ def _ratios(found: Found) -> dict[str, float]:
 
     for workload in QUICK:
         ours, original = (found.median(workload, 0, client) for client in ("ours", "original -p 1"))
-        put(f"({workload}) CPU a tile: bare loop ÷ ours", found.median(workload, 0, "bare loop"), ours)
-        put(f"({workload}) CPU a tile: original ÷ ours", original, ours)
+        put(f"({workload}) CPU a task: bare loop ÷ ours", found.median(workload, 0, "bare loop"), ours)
+        put(f"({workload}) CPU a task: original ÷ ours", original, ours)
         if ours:
             ratios[f"({workload}) requests a tile"] = (ours.puts + ours.sqs_calls) / ours.tasks
     put(
-        "(f) CPU a tile: stock aiobotocore's PUT ÷ ours",
+        "(f) CPU a task: stock aiobotocore's PUT ÷ ours",
         found.median("f", 0, "aiobotocore"),
         found.median("f", 0, "ours"),
     )

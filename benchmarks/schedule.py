@@ -59,6 +59,8 @@ QUICK: Schedule = {
         0: {"ours": 600, "original -p 1": 16, "bare loop": 1000},
         40: {"ours": 600, "original -p 1": 8},
     },
+    "b": {0: {"ours": 192, "original -p 1": 16}},
+    "d": {0: {"ours": 32, "original -p 1": 4, "bare loop": 32}},
     "f": {0: {"ours": 2000, "original -p 1": 60, "bare loop": 3000, "aiobotocore": 800}},
 }
 """Of `make bench-quick`."""

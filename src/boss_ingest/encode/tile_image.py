@@ -76,7 +76,7 @@ def inspect(body: bytes, spec: TileSpec, *, name: str) -> bool:
 
 
 def fit(source: bytes | NDArray[Any], spec: TileSpec, *, name: str) -> TileImage:
-    """Make an image file, or an array (yx), what the Boss can store; CPU-bound, for a worker process.
+    """Make an image file, or an array (yx), what the Boss can store; CPU-bound, for a thread or a process.
 
     A file that is right already keeps its bytes. Anything else is decoded, converted without changing a
     value, filled up where it may be, and encoded as PNG or TIFF.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,11 +21,12 @@ from boss_ingest.encode.tile_image import TileImage, TileSpec, fit, inspect, is_
 from boss_ingest.engine import worker
 from boss_ingest.engine.harm import harming_only, others_code
 from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
-from boss_ingest.errors import MissingSourceError, PluginError, of_source
+from boss_ingest.errors import IngestError, MissingSourceError, PluginError, SourceError, of_source
 from boss_ingest.plugins.reader import Box, ChunkReader, MadeUp, TileIndex, TileReader
 
 _YX = tuple[int, int]
 _ZYX = tuple[int, int, int]
+_Read = tuple[CheckedChunk, str]  # and why it was made up
 _AT_ONCE_BYTES = 4 << 20
 """So long an image is proved on the event loop: it takes 0.2 ms, of the most malicious one 0.7 s."""
 
@@ -63,7 +63,7 @@ class ChunkForm:
 
     def of(self, part: Box) -> ChunkSpec:
         """What a part of a chunk must be, read by itself."""
-        return ChunkSpec(part.shape_zyx, part.shape_zyx, self.dtype, convert=self.convert)
+        return ChunkSpec(part.shape_zyx, part.shape_zyx, self.dtype, self.pad, self.convert)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class ChunkSource(Source, Protocol):
 
 
 class ReaderTiles:
-    """Tiles from an async reader: passed through when they are right, else made right in the pool."""
+    """Tiles from an async reader: passed through when right, else made right, in the pool if that is long."""
 
     def __init__(
         self,
@@ -241,34 +241,50 @@ class ReaderChunks:
         columns = _columns(whole)
         async with others_code(f"chunk {whole}", timeout_s=self._timeout_s):
             apart = len(columns) > 1 and self._reader.reads_apart([*columns.values()])
+            name = self._reader.locate(whole)
         if apart:
-            with suppress(MissingSourceError):  # whether of all of it, will show
-                return await self._chunk(columns, [self._form.of(box) for box in columns.values()])
-        return await self._chunk({(0, 0): whole}, [self._form.spec(task)])
-
-    async def _chunk(self, boxes: Mapping[_YX, Box], specs: Sequence[ChunkSpec]) -> Chunk:
-        reads = map(self._read, boxes.values(), specs)
-        found = await asyncio.gather(*reads, return_exceptions=True)
-        parts = []
-        for part in found:
-            if isinstance(part, BaseException):
-                raise part
-            parts.append(part)
+            with of_source(name):
+                parts = await self._read_apart(columns, name)
+        else:
+            parts = {(0, 0): await self._read(whole, self._form.spec(task))}
         return ArrayChunk(
-            {corner: checked.array_zyx for corner, (checked, _) in zip(boxes, parts, strict=True)},
+            {corner: checked.array_zyx for corner, (checked, _) in parts.items()},
             self._form.codec,
             self._threads,
-            made_up=next((why for _, why in parts if why), ""),
-            converted=any(checked.converted for checked, _ in parts),
+            made_up=next((why for _, why in parts.values() if why), ""),
+            converted=any(checked.converted for checked, _ in parts.values()),
         )
 
-    async def _read(self, box: Box, spec: ChunkSpec) -> tuple[CheckedChunk, str]:
+    async def _read_apart(self, boxes: Mapping[_YX, Box], name: str) -> dict[_YX, _Read]:
+        parts: dict[_YX, _Read] = {}
+        missing: list[tuple[str, str]] = []  # not the errors, which would hold what was read
+
+        async def read(corner: _YX, box: Box) -> None:
+            try:
+                parts[corner] = await self._read(box, self._form.of(box))
+            except MissingSourceError as error:
+                missing.append((error.what, error.hint))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for corner, box in boxes.items():
+                    group.create_task(read(corner, box))
+        except* IngestError as errors:
+            raise errors.exceptions[0] from None
+        if missing:
+            what, hint = missing[0]
+            if parts:  # the rest must not be lost
+                raise SourceError(f"{name} is missing in part: {what}", hint=hint)
+            raise MissingSourceError(f"{name} is not there: {what}", hint=hint)
+        return parts
+
+    async def _read(self, box: Box, spec: ChunkSpec) -> _Read:
         async with others_code(f"chunk {box}", timeout_s=self._timeout_s):
             name = self._reader.locate(box)
         with of_source(name):
             return await self._read_as(box, spec, name)
 
-    async def _read_as(self, box: Box, spec: ChunkSpec, name: str) -> tuple[CheckedChunk, str]:
+    async def _read_as(self, box: Box, spec: ChunkSpec, name: str) -> _Read:
         async with others_code(f"chunk {box}", timeout_s=self._timeout_s):
             found = await self._reader.read(box)
         array, made_up = (found.voxels, found.why) if isinstance(found, MadeUp) else (found, "")

@@ -77,7 +77,7 @@ class VolumeReader(ChunkReader):
         return await self._volume.read(box)
 
     def reads_apart(self, parts: Sequence[Box]) -> bool:
-        """Whether no stored chunk is in two of them."""
+        """Whether it is known that no stored chunk is in two of them."""
         return self._volume is not None and self._volume.reads_apart(parts)
 
     async def describe(self) -> SourceInfo:

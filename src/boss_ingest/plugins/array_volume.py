@@ -50,7 +50,7 @@ class Volume(Protocol):
         """The voxels (zyx), C-contiguous. Raises SourceError, MissingSourceError."""
 
     def reads_apart(self, parts: Sequence[Box]) -> bool:
-        """Whether no stored chunk is in two of them."""
+        """Whether it is known that no stored chunk is in two of them."""
 
     async def close(self) -> None:
         """Let go of it; safe to repeat."""
@@ -125,7 +125,7 @@ class ArrayVolume:
         return into
 
     def reads_apart(self, parts: Sequence[Box]) -> bool:
-        """Whether no stored chunk is in two of them."""
+        """Whether it is known that no stored chunk is in two of them."""
         if self._opened is None:
             return False
         corners = [self._in_the_array(part) for part in parts]

@@ -114,6 +114,8 @@ class ChunkReader(ABC):
     async def read(self, box: Box) -> NDArray[Any] | MadeUp:
         """An array (zyx) of just the box's shape. Raises SourceError, also when the box leaves the source.
 
+        It is stored from where it lies: who returned it writes to it no more.
+
         A MissingSourceError where there is nothing to read: the job file may allow for that.
         """
 
@@ -130,9 +132,8 @@ class ChunkReader(ABC):
         """What a person calls the source of this box."""
 
     def reads_apart(self, parts: Sequence[Box]) -> bool:
-        """Whether reading these parts of a box one by one costs no more than reading the box.
+        """Whether reading these parts of a box, at the same time, costs no more than reading the box.
 
-        Then they are read so, and need not be cut any more. After a MissingSourceError of one the box is read
-        whole.
+        Then they are read so, and need not be cut any more. The box counts as missing when each of them does.
         """
         return False

@@ -1,18 +1,25 @@
 """What readers may hand over: bytes and arrays; anything else is the reader's mistake and harms one task."""
 
+import gc
 import io
 import re
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import weakref
+from collections.abc import Callable, Container, Sequence
+from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from boss_ingest.aws.bucket import buffers
 from boss_ingest.boss.keys import ChunkKey, LookupIds, TileKey
 from boss_ingest.encode.codec import Codec
-from boss_ingest.engine.sources import ChunkForm, ReaderChunks, ReaderTiles, TileForm
+from boss_ingest.encode.conversion import Conversion
+from boss_ingest.encode.cuboid import CheckedChunk, check_chunk
+from boss_ingest.engine import sources
+from boss_ingest.engine.sources import Chunk, ChunkForm, ReaderChunks, ReaderTiles, TileForm
 from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
 from boss_ingest.errors import MissingSourceError, PluginError, SourceError
 from boss_ingest.plugins.reader import Box, MadeUp
@@ -68,9 +75,12 @@ DEEP = ChunkTask(
 
 
 class Volume:
-    """Labels, to be read in parts if `apart`; the parts at `missing` corners (y, x) are not there."""
+    """Noise, to be read in parts if `apart`; a box that begins at a `missing` corner (y, x) is not there.
 
-    def __init__(self, *, apart: bool, missing: Sequence[tuple[int, int]] = ()) -> None:
+    The last column, if read alone, is made up.
+    """
+
+    def __init__(self, *, apart: bool, missing: Container[tuple[int, int]] = ()) -> None:
         self.voxels = np.random.default_rng(1).integers(0, 256, (32, 1536, 1024), np.uint8)
         self.apart = apart
         self.missing = missing
@@ -82,42 +92,90 @@ class Volume:
     def reads_apart(self, parts: Sequence[Box]) -> bool:
         return self.apart
 
-    async def read(self, box: Box) -> object:
+    async def read(self, box: Box) -> NDArray[Any] | MadeUp:
         self.read_boxes.append(box)
-        corners, inside = zip(box.start_zyx, box.stop_zyx, strict=True), self.voxels
-        if any(box.start_zyx[1:] <= corner < box.stop_zyx[1:] for corner in self.missing):
-            raise MissingSourceError(f"{self.locate(box)} is missing")
-        return inside[tuple(slice(low, high) for low, high in corners)]
+        if box.start_zyx[1:] in self.missing:
+            raise MissingSourceError(f"{self.locate(box)} is not to be found", hint="look for it")
+        corners = zip(box.start_zyx, box.stop_zyx, strict=True)
+        found = self.voxels[tuple(slice(low, high) for low, high in corners)]
+        return MadeUp(found, "as it were") if box.start_zyx[1:] == (1024, 512) else found
 
 
-async def bodies(volume: Volume) -> list[bytes]:
-    form = ChunkForm((32, 1024, 1536), "uint8", Codec("lz4"), pad=False)
-    with ThreadPoolExecutor(1) as threads:
-        chunk = await ReaderChunks(volume, form, threads, timeout_s=10.0).read(DEEP)
-        return [b"".join(buffers(await chunk.body(cuboid))) for cuboid in DEEP.cuboids]
+async def read(volume: Volume, dtype: str = "uint8", convert: Conversion | None = None) -> Chunk:
+    form = ChunkForm((32, 1024, 1536), dtype, Codec("lz4"), pad=False, convert=convert)
+    return await ReaderChunks(volume, form, None, timeout_s=10.0).read(DEEP)
+
+
+async def bodies(chunk: Chunk) -> list[bytes]:
+    return [b"".join(buffers(await chunk.body(cuboid))) for cuboid in DEEP.cuboids]
 
 
 async def test_a_chunk_read_in_columns_gives_the_same_cuboids_as_one_read_whole() -> None:
     apart, whole = Volume(apart=True), Volume(apart=False)
-    assert await bodies(apart) == await bodies(whole)
+    assert await bodies(await read(apart)) == await bodies(await read(whole))
     assert whole.read_boxes == [Box((0, 512, 0), (20, 1536, 700))]
     assert apart.read_boxes == [
         Box((0, y, x), (20, y + 512, stop)) for y in (512, 1024) for x, stop in ((0, 512), (512, 700))
     ]
 
 
-async def test_whether_all_of_a_chunk_is_missing_is_asked_of_the_reader() -> None:
-    volume = Volume(apart=True, missing=[(1024, 512)])
-    with pytest.raises(MissingSourceError, match=re.escape("volume (0, 512, 0) is missing")):
-        await bodies(volume)
-    assert volume.read_boxes[-1] == Box((0, 512, 0), (20, 1536, 700))
+async def test_a_chunk_read_in_columns_is_converted_and_tells_of_what_was_made_up_in_one() -> None:
+    saturate = Conversion(scale=None)
+    apart, whole = Volume(apart=True), Volume(apart=False)
+    for volume in (apart, whole):
+        volume.voxels = np.minimum(volume.voxels, 99).astype(np.uint16)
+        volume.voxels[5, 1200, 600] = 300
+    chunk = await read(apart, convert=saturate)
+    assert (chunk.converted, chunk.made_up) == (True, "as it were")
+    assert await bodies(chunk) == await bodies(await read(whole, convert=saturate))
+
+
+async def test_a_chunk_of_which_a_column_is_missing_is_not_missing() -> None:
+    with pytest.raises(SourceError) as caught:
+        await read(Volume(apart=True, missing=[(512, 512)]))
+    assert str(caught.value) == (
+        "volume (0, 512, 0) is missing in part: volume (0, 512, 512) is not to be found\n  look for it"
+    )
+    assert not isinstance(caught.value, MissingSourceError)
+
+
+async def test_a_chunk_of_which_all_columns_are_missing_is_missing() -> None:
+    everywhere = [(y, x) for y in (512, 1024) for x in (0, 512)]
+    volume = Volume(apart=True, missing=everywhere)
+    with pytest.raises(MissingSourceError, match=re.escape("volume (0, 512, 0) is not there: volume (0, ")):
+        await read(volume)
+    assert len(volume.read_boxes) == 4
 
 
 async def test_a_column_that_is_not_what_it_should_be_fails_its_chunk_by_name() -> None:
     volume = Volume(apart=True)
     volume.voxels = volume.voxels[:, :, :600]
     with pytest.raises(SourceError, match=re.escape("volume (0, 512, 512)")):
-        await bodies(volume)
+        await read(volume)
+
+
+async def test_nothing_is_held_of_a_chunk_that_is_missing_in_part() -> None:
+    volume, lent = Volume(apart=True, missing=[(1024, 0)]), []
+    volume.voxels = volume.voxels.astype(np.int64)  # converted, and so not a view of them
+    gc.disable()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sources, "check_chunk", _noting(lent))
+            with suppress(SourceError):
+                await read(volume)
+        assert len(lent) == 3
+        assert [array() for array in lent] == [None] * 3
+    finally:
+        gc.enable()
+
+
+def _noting(lent: list[weakref.ref[Any]]) -> Callable[..., CheckedChunk]:
+    def check(*args: Any, **kwargs: Any) -> CheckedChunk:
+        checked = check_chunk(*args, **kwargs)
+        lent.append(weakref.ref(checked.array_zyx))
+        return checked
+
+    return check
 
 
 class NoPool:
