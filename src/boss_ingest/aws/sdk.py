@@ -1,9 +1,10 @@
 """aiobotocore's SQS client: it writes the calls and reads the answers; the requests go out by our own way.
 
 It hears nothing of the machine's own AWS set-up: no profile, credentials, config file, instance metadata or
-AWS variable. It signs nothing, tries nothing twice and opens no connection: each request is handed to `send`,
-whose bounds, proxies, clock and keys are those of the PUTs. Importing this takes 0.15 s of CPU, so it is
-imported in a thread, while there is something else to wait for (`boss_ingest.aws.sqs`).
+AWS variable. It signs nothing, tries nothing twice, looks for no endpoint and opens no connection: each call,
+once written, is handed to `send`, whose bounds, proxies, clock and keys are those of the PUTs. Importing this
+takes 0.15 s of CPU, so it is imported in a thread, while there is something else to wait for
+(`boss_ingest.aws.sqs`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.config import AioConfig
+from aiobotocore.parsers import create_parser
 from aiobotocore.session import AioSession
 from botocore import UNSIGNED
 from botocore.loaders import Loader
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
 
     Call = Callable[..., Awaitable[dict[str, Any]]]
 
-_NOT_OURS = {"content-length", "user-agent"}
-"""Headers that the transport writes itself."""
-
 _NOWHERE = "us-east-1", "https://sqs.invalid"  # `send` knows region and URL
 
 _CONFIG = AioConfig(
@@ -42,40 +41,32 @@ _CONFIG = AioConfig(
     user_agent=f"boss-ingest/{__version__}",  # botocore's own is made anew at every request
 )
 
+_ACCEPTED = AioAWSResponse(_NOWHERE[1], 200, {}, None)
+
 
 async def calls(send: Send) -> Mapping[str, Call]:
     """What SQS can be asked, by the names of its API, for example `ReceiveMessage`."""
 
-    async def through(request: Any, **_: object) -> AioAWSResponse:
-        headers = {name.lower(): _text(value) for name, value in request.headers.items()}
-        body = await send({name: headers[name] for name in headers.keys() - _NOT_OURS}, request.body)
-        return AioAWSResponse(request.url, 200, {}, _Whole(body))
+    async def through(model: Any, params: Any, **_: object) -> tuple[AioAWSResponse, dict[str, Any]]:
+        headers = {name.lower(): value for name, value in params["headers"].items() if name != "User-Agent"}
+        told = {"status_code": 200, "headers": {}, "body": await send(headers, params["body"])}
+        return _ACCEPTED, await parser.parse(told, model.output_shape)
 
     region, url = _NOWHERE
     async with _SESSION.create_client("sqs", region_name=region, endpoint_url=url, config=_CONFIG) as client:
-        client.meta.events.register("before-send.sqs", through)
+        parser = create_parser(client.meta.service_model.resolved_protocol)
+        client.meta.events.register("before-call.sqs", through)
     return {action: getattr(client, name) for name, action in client.meta.method_to_api_mapping.items()}
 
 
-class _Whole:
-    """The body of an answer, as aiohttp's answers give theirs."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    async def read(self) -> bytes:
-        return self._body
-
-
 class _Loader(Loader):  # type: ignore[misc]  # botocore tells no types
-    """Loads what describes SQS, but not the list of all services everywhere, which takes longer."""
+    """Loads what describes SQS, but not where it or any other service is, which takes longer."""
 
     def load_data_with_path(self, name: str) -> tuple[Any, str]:
         return ({"partitions": []}, "") if name == "endpoints" else super().load_data_with_path(name)
 
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+    def list_available_services(self, type_name: str) -> list[str]:
+        return ["sqs"] if type_name == "service-2" else []
 
 
 def _deaf_session() -> AioSession:
@@ -85,11 +76,10 @@ def _deaf_session() -> AioSession:
         for name, (_, _, default, convert) in AioSession.SESSION_VARIABLES.items()
     }
     nowhere = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
-    session = AioSession(session_vars=defaults | nowhere)
+    session = AioSession(session_vars=defaults | nowhere, include_builtin_handlers=False)
     loader = _Loader([_Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
     session.register_component("data_loader", loader)
-    for kind in ("service-2", "endpoint-rule-set-1"):
-        loader.load_service_model("sqs", kind)
+    loader.load_service_model("sqs", "service-2")
     return session
 
 
