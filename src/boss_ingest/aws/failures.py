@@ -5,10 +5,8 @@ A refused request is told by its error code, then, where the code says nothing, 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -25,11 +23,12 @@ from boss_ingest.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from boss_ingest.aws.clock import Clock
     from boss_ingest.aws.transport import Answer
+    from boss_ingest.errors import IngestError
 
 CLOCK_IS_OFF = "ClockIsOff"
 """Our own code: what the service took offence at is the time of this machine, whatever it says itself."""
@@ -79,29 +78,23 @@ _HINTS: dict[type[ServiceError], str] = {
 }
 
 
-@asynccontextmanager
-async def told_as_ours(what: str, *, limit_s: float, ca_bundle: Path | None) -> AsyncIterator[None]:
-    """Bound one request to `limit_s` and raise whatever fails in it as a ServiceError on `what`.
+def no_answer(
+    what: str, error: aiohttp.ClientError | OSError, *, limit_s: float, ca_bundle: Path | None
+) -> IngestError:
+    """The error for a request that brought no answer in `limit_s`: a TransientError on `what`.
 
-    But GaveUpError where the certificate is not trusted: that does not pass.
+    But GaveUpError where the certificate is not trusted: that does not pass. Not to be chained: aiohttp's
+    errors can carry the request's headers, and with them the keys.
     """
-    try:
-        async with asyncio.timeout(limit_s):
-            yield
-    # None of these is chained: aiohttp's errors can carry the request's headers, and with them the keys.
-    except aiohttp.ConnectionTimeoutError:
-        raise TransientError(
-            f"{what}: no connection in time", hint=_NO_CONNECTION, code="ConnectTimeout"
-        ) from None
-    except TimeoutError:
-        raise TransientError(f"{what}: no answer within {limit_s:g} s", code="Timeout") from None
-    except aiohttp.ClientConnectorCertificateError as error:
-        raise untrusted(
-            what, f"{error.host}:{error.port}", error.certificate_error, ca_bundle=ca_bundle
-        ) from None
-    except (aiohttp.ClientError, OSError) as error:
-        code, hint = _no_answer(error)
-        raise TransientError(f"{what}: no usable answer ({code})", hint=hint, code=code) from None
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return TransientError(f"{what}: no connection in time", hint=_NO_CONNECTION, code="ConnectTimeout")
+    if isinstance(error, TimeoutError):
+        return TransientError(f"{what}: no answer within {limit_s:g} s", code="Timeout")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        host = f"{error.host}:{error.port}"
+        return untrusted(what, host, error.certificate_error, ca_bundle=ca_bundle)
+    code, hint = _way_out(error)
+    return TransientError(f"{what}: no usable answer ({code})", hint=hint, code=code)
 
 
 def refusal(what: str, answer: Answer, code: str, clock: Clock) -> ServiceError:
@@ -184,7 +177,7 @@ def _region(answer: Answer) -> str:
     return (found[1] or found[2]).decode() if found else "another one"
 
 
-def _no_answer(error: Exception) -> tuple[str, str]:
+def _way_out(error: Exception) -> tuple[str, str]:
     """A code for what stood between us and an answer, and a way out."""
     if isinstance(error, aiohttp.ClientSSLError):
         return "TlsFailed", "does the endpoint's URL name a server that speaks https?"

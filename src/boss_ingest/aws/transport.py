@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -10,7 +11,7 @@ from yarl import URL
 
 from boss_ingest import __version__
 from boss_ingest.aws.body import MemoryBody
-from boss_ingest.aws.failures import BrokenOffError, told_as_ours
+from boss_ingest.aws.failures import BrokenOffError, no_answer
 from boss_ingest.config.hosts import is_loopback
 from boss_ingest.config.proxies import proxy_for
 from boss_ingest.config.trust import trust_of
@@ -104,17 +105,20 @@ class Transport:
         assert self._session is not None, "use `async with`"
         path = self._prefix + path
         headers["host"] = self._host
-        async with told_as_ours(what, limit_s=limit_s, ca_bundle=self._ca_bundle):
-            self._signer.sign(self._service, method, path, headers, payload)
-            async with self._session.request(
-                method,
-                URL(self._origin + path, encoded=True),
-                data=MemoryBody(body),
-                headers=headers,
-                allow_redirects=False,
-                proxy=self._proxy,
-            ) as response:
+        self._signer.sign(self._service, method, path, headers, payload)
+        request = self._session.request(
+            method,
+            URL(self._origin + path, encoded=True),
+            data=MemoryBody(body),
+            headers=headers,
+            allow_redirects=False,
+            proxy=self._proxy,
+        )
+        try:
+            async with asyncio.timeout(limit_s), request as response:
                 return Answer(response.status, response.headers, await _read(response, what))
+        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+            raise no_answer(what, error, limit_s=limit_s, ca_bundle=self._ca_bundle) from None
 
 
 async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

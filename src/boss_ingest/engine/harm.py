@@ -39,11 +39,20 @@ def harming_only(name: str) -> Iterator[None]:
 
 @asynccontextmanager
 async def others_code(what: str, *, timeout_s: float) -> AsyncIterator[None]:
-    """Around the calls of a reader, which may be anybody's: whatever it raises harms only this task."""
+    """Around what a reader does, which may be anybody's: whatever it raises harms only this task."""
     limit = asyncio.timeout(timeout_s)
-    try:
+    with others_mistakes(what, limit, timeout_s=timeout_s):
         async with limit:
             yield
+
+
+@contextmanager
+def others_mistakes(
+    what: str, limit: asyncio.Timeout | None = None, *, timeout_s: float = 0.0
+) -> Iterator[None]:
+    """As `others_code`, around what awaits nothing, or has its `limit` already."""
+    try:
+        yield
     except IngestError:
         raise
     except asyncio.CancelledError as error:
@@ -55,7 +64,7 @@ async def others_code(what: str, *, timeout_s: float) -> AsyncIterator[None]:
             hint="this is a mistake in the reader's code: it awaits something that it has cancelled",
         ) from error
     except Exception as error:
-        if limit.expired():
+        if limit is not None and limit.expired():
             raise PluginError(
                 f"{what}: the reader did not answer within {timeout_s:.0f} s",
                 hint="does the file system or server it reads from answer? --read-timeout allows more time",

@@ -79,7 +79,7 @@ class TilePath:
         sizes = {"x_size": x_size, "y_size": y_size}
         self._short_form = compact(sizes)
         job = compact({"ingest_job": facts.job_id, "parameters": facts.parameters, **sizes})
-        self._end_of_message = "," + job.removeprefix("{")  # the same for all tiles, and most of it
+        self._end_of_message = job.removeprefix("{")  # the same for all tiles, and most of it
 
     async def store(self, lease: Lease, *, put: Callable[[], None] = _not_heard) -> None:
         """Do all that the message asks for. Raises TaskError or ServiceError, and may be called again."""
@@ -93,8 +93,7 @@ class TilePath:
             job_id=facts.job_id,
         )
         tile = await self._source.read(task)
-        keys = compact({"chunk_key": task.chunk_key, "tile_key": task.key})
-        message = keys.removesuffix("}") + self._end_of_message
+        message = f'{{"chunk_key":"{task.chunk_key}","tile_key":"{task.key}",{self._end_of_message}'
         metadata = tile_metadata(lease, message, self._short_form)
         await self._store.put(task.key, tile.image.body, metadata=metadata, until_s=lease.deadline_s)
         made_up, converted, passed_through = tile.made_up, tile.image.converted, tile.image.passed_through

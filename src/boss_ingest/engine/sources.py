@@ -19,7 +19,7 @@ from boss_ingest.encode.cuboid import CheckedChunk, ChunkSpec, check_chunk, pack
 from boss_ingest.encode.pool import WorkerPool
 from boss_ingest.encode.tile_image import TileImage, TileSpec, fit, inspect, is_quick
 from boss_ingest.engine import worker
-from boss_ingest.engine.harm import harming_only, others_code
+from boss_ingest.engine.harm import harming_only, others_code, others_mistakes
 from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
 from boss_ingest.errors import IngestError, MissingSourceError, PluginError, SourceError, of_source
 from boss_ingest.plugins.reader import Box, ChunkReader, MadeUp, TileIndex, TileReader
@@ -132,14 +132,17 @@ class ReaderTiles:
     async def read(self, task: TileTask) -> ReadTile:
         """The tile of this task, as the Boss accepts it."""
         index, spec = _tile_index(task), self._form.spec(task)
-        async with others_code(f"tile {index}", timeout_s=self._timeout_s):
+        what = f"tile {index}"
+        with others_mistakes(what):
             name = self._reader.locate(index)
         with of_source(name):
-            return await self._read(index, spec, name)
+            async with others_code(what, timeout_s=self._timeout_s):
+                found = await self._reader.read(index)
+            return await self._made_right(found, spec, name)
 
-    async def _read(self, index: TileIndex, spec: TileSpec, name: str) -> ReadTile:
-        async with others_code(f"tile {index}", timeout_s=self._timeout_s):
-            found = await self._reader.read(index)
+    async def _made_right(
+        self, found: bytes | NDArray[np.generic] | MadeUp, spec: TileSpec, name: str
+    ) -> ReadTile:
         source, made_up = (found.voxels, found.why) if isinstance(found, MadeUp) else (found, "")
         _check_kind(source, bytes, np.ndarray, name=name, due="the bytes of an image, or an array (y, x)")
         with harming_only(name):
