@@ -242,7 +242,7 @@ class ReaderChunks:
         """The chunk of this task."""
         whole = Box(task.origin_zyx, task.stop_zyx)
         columns = _columns(whole)
-        async with others_code(f"chunk {whole}", timeout_s=self._timeout_s):
+        with others_mistakes(f"chunk {whole}"):
             apart = len(columns) > 1 and self._reader.reads_apart([*columns.values()])
             name = self._reader.locate(whole)
         if apart:
@@ -282,7 +282,7 @@ class ReaderChunks:
         return parts
 
     async def _read(self, box: Box, spec: ChunkSpec) -> _Read:
-        async with others_code(f"chunk {box}", timeout_s=self._timeout_s):
+        with others_mistakes(f"chunk {box}"):
             name = self._reader.locate(box)
         with of_source(name):
             return await self._read_as(box, spec, name)
