@@ -16,7 +16,7 @@ from typing import Self
 
 from boss_ingest.errors import MissingSourceError, SourceAwayError, SourceError
 from boss_ingest.plugins.outages import kind_of
-from boss_ingest.plugins.read_threads import read_in_thread
+from boss_ingest.plugins.read_threads import read_in_thread, read_small_in_thread
 
 READ_TIMEOUT_S = 100.0
 """A file that takes longer comes too late for its task anyway, which is leased for less than 180 s."""
@@ -103,7 +103,7 @@ class Folder:
         """
         with _too_slow(path):
             async with asyncio.timeout(READ_TIMEOUT_S):
-                return await read_in_thread(self._read, path, most_bytes)
+                return await read_small_in_thread(self._read, path, most_bytes)
 
     async def check_in_time(self, path: str) -> None:
         """As `check`, in a thread, and that the root is there.

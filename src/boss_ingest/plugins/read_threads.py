@@ -39,13 +39,20 @@ class _Call:
 
 
 class ReadThreads:
-    """At most `most` threads at work; `spare` is how many may hang before there are fewer."""
+    """At most `most` threads at work; `spare` is how many may hang before there are fewer.
 
-    def __init__(self, most: int, *, spare: int) -> None:
+    With `patience_s` there is one more than one only while calls wait for longer: threads that take turns at
+    the interpreter's lock cost more than the reading of a small file.
+    """
+
+    def __init__(self, most: int, *, spare: int, patience_s: float = 0.0) -> None:
         self._lock = threading.Lock()
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._most = most
         self._spare = spare
+        self._patience_s = patience_s
+        self._looking: asyncio.AbstractEventLoop | None = None
+        self._asked = self._taken = 0
         self._threads = 0
         self._idle = 0
         self._hanging = 0
@@ -62,7 +69,9 @@ class ReadThreads:
             if self._closed:
                 raise RuntimeError("these threads are closed")
             self._calls.put(call)
+            self._asked += 1
             self._start_as_needed()
+            self._look_later(loop)
         try:
             found: T = await call.answer
         except asyncio.CancelledError:
@@ -79,11 +88,25 @@ class ReadThreads:
             for _ in range(self._threads):
                 self._calls.put(None)
 
-    def _start_as_needed(self) -> None:
+    def _start_as_needed(self, *, now: bool = False) -> None:
         """Call it with the lock."""
-        if self._calls.qsize() > self._idle and self._threads < self._most and not self._closed:
+        needed = self._calls.qsize() > self._idle and self._threads < self._most and not self._closed
+        if needed and (now or not self._threads or not self._patience_s):
             self._threads += 1
             threading.Thread(target=self._work, name="read", daemon=True).start()
+
+    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Whether those who wait now still do. Call it with the lock."""
+        if self._patience_s and self._looking is not loop:
+            self._looking = loop
+            loop.call_later(self._patience_s, self._look, loop, self._asked)
+
+    def _look(self, loop: asyncio.AbstractEventLoop, asked: int) -> None:
+        with self._lock:
+            self._looking = None
+            self._start_as_needed(now=self._taken < asked)
+            if not self._calls.empty():
+                self._look_later(loop)
 
     def _give_up(self, call: _Call) -> None:
         with self._lock:
@@ -102,6 +125,7 @@ class ReadThreads:
             call = self._calls.get()
             with self._lock:
                 self._idle -= 1
+                self._taken += 1
                 self._start_as_needed()
                 if call is None:
                     return
@@ -120,6 +144,9 @@ class ReadThreads:
                 if call.given_up:  # another has taken its place
                     self._hanging -= 1
                     return
+                if self._patience_s and self._threads > 1 and self._calls.empty():
+                    self._threads -= 1
+                    return
             del call
 
 
@@ -132,9 +159,16 @@ def _answer(waiting: asyncio.Future[Any], error: BaseException | None, found: ob
         waiting.set_exception(error)
 
 
-_READS = ReadThreads(min(32, (os.cpu_count() or 1) + 4), spare=256)
+_MOST = min(32, (os.cpu_count() or 1) + 4)
+_READS = ReadThreads(_MOST, spare=256)
+_SMALL_READS = ReadThreads(_MOST, spare=256, patience_s=0.01)
 
 
 async def read_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """As `asyncio.to_thread`, for what reads files: bound its time, and a read that hangs harms no other."""
     return await _READS.run(function, *args, **kwargs)
+
+
+async def read_small_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As `read_in_thread`, for what mostly takes less than a thread's turn."""
+    return await _SMALL_READS.run(function, *args, **kwargs)

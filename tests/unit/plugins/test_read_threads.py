@@ -109,6 +109,39 @@ async def test_errors_come_back_and_many_calls_share_few_threads():
     threads.close()
 
 
+async def test_with_patience_quick_calls_are_all_done_by_one_thread():
+    threads = ReadThreads(4, spare=0, patience_s=60)
+    names = await asyncio.gather(*(threads.run(threading.current_thread) for _ in range(200)))
+    assert len(set(names)) == 1
+    threads.close()
+
+
+async def test_who_waits_for_longer_gets_another_thread_which_ends_when_nobody_waits_any_more():
+    threads, later = ReadThreads(2, spare=0, patience_s=0.001), threading.Event()
+
+    def hold():
+        later.wait()
+        return threading.current_thread()
+
+    held = asyncio.create_task(threads.run(hold))
+    async with asyncio.timeout(30):
+        others = await asyncio.gather(*(threads.run(threading.current_thread) for _ in range(3)))
+    await asyncio.to_thread(others[0].join, 30)
+    assert not others[0].is_alive()
+    assert not held.done()
+    later.set()
+    first = await held
+    assert first not in others
+    assert await threads.run(threading.current_thread) is first
+    threads.close()
+
+
+async def test_those_who_wait_behind_slow_calls_get_as_many_threads_as_there_may_be():
+    threads, together = ReadThreads(4, spare=0, patience_s=0.001), threading.Barrier(4, timeout=30)
+    await asyncio.gather(*(threads.run(together.wait) for _ in range(4)))
+    threads.close()
+
+
 def test_a_read_that_hangs_does_not_keep_the_process_from_ending(pipe):
     code = (
         "import asyncio, sys\n"
