@@ -28,11 +28,11 @@ from boss_ingest.engine.options import Options
 from boss_ingest.engine.paths import JobFacts, TilePath
 from boss_ingest.engine.pipeline import End, Pipeline
 from boss_ingest.engine.retry import Retrier
-from boss_ingest.engine.sources import ReadTile
 from boss_ingest.engine.stop import Stop
 from boss_ingest.engine.store import Store
 from boss_ingest.engine.tally import Tally
 from boss_ingest.engine.tasks import TileTask
+from boss_ingest.engine.tile_source import ReadTile
 from boss_ingest.errors import CredentialsError
 
 ACCESS_KEY, SECRET_KEY, TOKEN = "AKIA" + "X" * 16, "s" * 40, "t" * 400

@@ -27,11 +27,11 @@ from boss_ingest.engine.paths import JobFacts, TaskPath, TilePath
 from boss_ingest.engine.pipeline import End, Pipeline
 from boss_ingest.engine.retry import Retrier
 from boss_ingest.engine.siblings import Siblings
-from boss_ingest.engine.sources import ReadTile
 from boss_ingest.engine.stop import Stop
 from boss_ingest.engine.store import Store
 from boss_ingest.engine.tally import Tally
 from boss_ingest.engine.tasks import TileTask
+from boss_ingest.engine.tile_source import ReadTile
 from boss_ingest.engine.wanted import Wanted
 from boss_ingest.errors import CredentialsError
 from tests.doubles.memory_bucket import MemoryBucket

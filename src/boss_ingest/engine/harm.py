@@ -7,6 +7,8 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+import numpy as np
+
 from boss_ingest.errors import IngestError, PluginError, SourceError
 from boss_ingest.plugins.blame import last_line
 
@@ -73,3 +75,12 @@ def others_mistakes(
             f"{what}: the reader failed with {last_line(error)}",
             hint="this is a mistake in the reader's code, or a source it was not made for",
         ) from error
+
+
+def check_kind(found: object, *kinds: type, name: str, due: str) -> None:
+    """Raise PluginError when what a reader returned is none of these kinds; a mask would be lost."""
+    if not isinstance(found, kinds) or isinstance(found, np.ma.MaskedArray):
+        raise PluginError(
+            f"{name}: the reader returned a {type(found).__name__}, it returns {due}",
+            hint="this is a mistake in the reader's code",
+        )

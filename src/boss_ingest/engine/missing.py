@@ -9,17 +9,9 @@ from typing import Any, Literal
 import numpy as np
 
 from boss_ingest.encode.tile_image import TileImage, fit
-from boss_ingest.engine.sources import (
-    ArrayChunk,
-    Chunk,
-    ChunkForm,
-    ChunkSource,
-    LeftOutChunk,
-    ReadTile,
-    TileForm,
-    TileSource,
-)
+from boss_ingest.engine.chunk_source import ArrayChunk, Chunk, ChunkForm, ChunkSource, LeftOutChunk
 from boss_ingest.engine.tasks import ChunkTask, TileTask
+from boss_ingest.engine.tile_source import ReadTile, TileForm, TileSource
 from boss_ingest.errors import MissingSourceError
 
 _MEAN_ZEROS = ("fail_gracefully", "zeros_on_403")

@@ -13,19 +13,11 @@ from boss_ingest.encode.codec import codec_for
 from boss_ingest.encode.conversion import Conversion
 from boss_ingest.encode.pool import WorkerPool
 from boss_ingest.engine import worker
+from boss_ingest.engine.chunk_source import ChunkForm, ChunkSource, PluginChunks, ReaderChunks
 from boss_ingest.engine.harm import others_code
 from boss_ingest.engine.missing import ForgivingChunks, ZeroTiles, missing_of
 from boss_ingest.engine.options import Options
-from boss_ingest.engine.sources import (
-    ChunkForm,
-    ChunkSource,
-    PluginChunks,
-    PluginTiles,
-    ReaderChunks,
-    ReaderTiles,
-    TileForm,
-    TileSource,
-)
+from boss_ingest.engine.tile_source import PluginTiles, ReaderTiles, TileForm, TileSource
 from boss_ingest.errors import ConfigError, IngestError, TaskError
 from boss_ingest.plugins.blame import last_line
 from boss_ingest.plugins.loading import LoadedSource

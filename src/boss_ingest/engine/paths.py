@@ -14,13 +14,14 @@ from typing import Any, Protocol
 from boss_ingest.aws.queue import IndexQueue, Lease
 from boss_ingest.boss.keys import LookupIds
 from boss_ingest.config.extent import Extent
+from boss_ingest.engine.chunk_source import Chunk, ChunkSource
 from boss_ingest.engine.events import Converted, Observer, Substituted
 from boss_ingest.engine.read_ahead import ReadAhead
 from boss_ingest.engine.retry import Retrier
-from boss_ingest.engine.sources import Chunk, ChunkSource, TileSource
 from boss_ingest.engine.store import Store, compact, cuboid_metadata, tile_metadata
 from boss_ingest.engine.tally import Tally
 from boss_ingest.engine.tasks import ChunkTask, Cuboid, parse_chunk_task, parse_tile_task
+from boss_ingest.engine.tile_source import TileSource
 from boss_ingest.errors import Disposition, IngestError
 
 

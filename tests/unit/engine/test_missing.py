@@ -9,9 +9,10 @@ from PIL import Image
 from boss_ingest.boss.keys import ChunkKey, LookupIds, TileKey
 from boss_ingest.encode.codec import Codec
 from boss_ingest.encode.cuboid import decompress
+from boss_ingest.engine.chunk_source import ChunkForm
 from boss_ingest.engine.missing import ForgivingChunks, ZeroTiles, missing_of
-from boss_ingest.engine.sources import ChunkForm, TileForm
 from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
+from boss_ingest.engine.tile_source import TileForm
 from boss_ingest.errors import MissingSourceError, SourceError
 
 IDS = LookupIds(1, 2, 3)

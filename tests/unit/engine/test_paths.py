@@ -21,10 +21,10 @@ from boss_ingest.engine.limiter import PutLimiter
 from boss_ingest.engine.paths import ChunkPath, JobFacts, TilePath
 from boss_ingest.engine.read_ahead import ReadAhead
 from boss_ingest.engine.retry import Retrier
-from boss_ingest.engine.sources import ReadTile
 from boss_ingest.engine.store import Store
 from boss_ingest.engine.tally import Tally
 from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
+from boss_ingest.engine.tile_source import ReadTile
 from boss_ingest.errors import (
     CredentialsError,
     IngestError,

@@ -1,4 +1,4 @@
-"""From a task to the bytes to store: through an async reader, or through plugins in the worker pool."""
+"""From a task to the cuboids of a chunk: through an async reader, or through plugins in the worker pool."""
 
 from __future__ import annotations
 
@@ -17,34 +17,15 @@ from boss_ingest.encode.codec import Codec
 from boss_ingest.encode.conversion import Conversion
 from boss_ingest.encode.cuboid import CheckedChunk, ChunkSpec, check_chunk, pack
 from boss_ingest.encode.pool import WorkerPool
-from boss_ingest.encode.tile_image import TileImage, TileSpec, fit, inspect, is_quick
 from boss_ingest.engine import worker
-from boss_ingest.engine.harm import harming_only, others_code, others_mistakes
-from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
-from boss_ingest.errors import IngestError, MissingSourceError, PluginError, SourceError, of_source
-from boss_ingest.plugins.reader import Box, ChunkReader, MadeUp, TileIndex, TileReader
+from boss_ingest.engine.harm import check_kind, harming_only, others_code, others_mistakes
+from boss_ingest.engine.tasks import ChunkTask, Cuboid
+from boss_ingest.errors import IngestError, MissingSourceError, SourceError, of_source
+from boss_ingest.plugins.reader import Box, ChunkReader, MadeUp
 
 _YX = tuple[int, int]
 _ZYX = tuple[int, int, int]
 _Read = tuple[CheckedChunk, str]  # and why it was made up
-_AT_ONCE_BYTES = 4 << 20
-"""So long an image is proved on the event loop: it takes 0.2 ms, of the most malicious one 0.7 s."""
-
-
-@dataclass(frozen=True, slots=True)
-class TileForm:
-    """What every tile of the job must be: full size (rows, columns), channel dtype, padding wanted."""
-
-    shape_yx: tuple[int, int]
-    dtype: str
-    pad: bool
-    convert: Conversion | None = None
-
-    def spec(self, task: TileTask) -> TileSpec:
-        """What this one must be; at the edges of the extent less of it is needed."""
-        rows, columns = self.shape_yx
-        needed_rows, needed_columns = task.needed_yx
-        return TileSpec(rows, columns, needed_rows, needed_columns, self.dtype, self.pad, self.convert)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +47,6 @@ class ChunkForm:
         return ChunkSpec(part.shape_zyx, part.shape_zyx, self.dtype, self.pad, self.convert)
 
 
-@dataclass(frozen=True, slots=True)
-class ReadTile:
-    """A tile as the Boss accepts it, and why it was made up ("" when it was read)."""
-
-    image: TileImage
-    made_up: str = ""
-
-
-class Source(Protocol):
-    """What the two kinds of sources have in common."""
-
-    @property
-    def itemsize_bytes(self) -> int:
-        """What a voxel takes when it is read, before it is converted; 0 when that is not known."""
-
-
-class TileSource(Source, Protocol):
-    """Gives the finished bytes of a tile. Raises TaskError: SourceError or PluginError."""
-
-    async def read(self, task: TileTask) -> ReadTile:
-        """The tile of this task, as the Boss accepts it."""
-
-
 class Chunk(Protocol):
     """A chunk that was read, ready to give its cuboids.
 
@@ -104,69 +62,15 @@ class Chunk(Protocol):
         """The blosc buffer of one cuboid."""
 
 
-class ChunkSource(Source, Protocol):
+class ChunkSource(Protocol):
     """Reads a chunk once, for all of its cuboids. Raises TaskError: SourceError or PluginError."""
+
+    @property
+    def itemsize_bytes(self) -> int:
+        """What a voxel takes when it is read, before it is converted; 0 when that is not known."""
 
     async def read(self, task: ChunkTask) -> Chunk:
         """The chunk of this task."""
-
-
-class ReaderTiles:
-    """Tiles from an async reader: passed through when right, else made right, in the pool if that is long."""
-
-    def __init__(
-        self,
-        reader: TileReader,
-        form: TileForm,
-        pool: WorkerPool,
-        *,
-        timeout_s: float,
-        itemsize_bytes: int = 0,
-    ) -> None:
-        self.itemsize_bytes = itemsize_bytes
-        self._reader = reader
-        self._form = form
-        self._pool = pool
-        self._timeout_s = timeout_s
-
-    async def read(self, task: TileTask) -> ReadTile:
-        """The tile of this task, as the Boss accepts it."""
-        index, spec = _tile_index(task), self._form.spec(task)
-        what = f"tile {index}"
-        with others_mistakes(what):
-            name = self._reader.locate(index)
-        with of_source(name):
-            async with others_code(what, timeout_s=self._timeout_s):
-                found = await self._reader.read(index)
-            return await self._made_right(found, spec, name)
-
-    async def _made_right(
-        self, found: bytes | NDArray[np.generic] | MadeUp, spec: TileSpec, name: str
-    ) -> ReadTile:
-        source, made_up = (found.voxels, found.why) if isinstance(found, MadeUp) else (found, "")
-        _check_kind(source, bytes, np.ndarray, name=name, due="the bytes of an image, or an array (y, x)")
-        with harming_only(name):
-            if isinstance(source, bytes) and await _is_right(source, spec, name):
-                return ReadTile(TileImage(source, passed_through=True), made_up)
-            if is_quick(source, spec):
-                return ReadTile(await asyncio.to_thread(fit, source, spec, name=name), made_up)
-            return ReadTile(await self._pool.call(worker.fit_tile, source, spec, name), made_up)
-
-
-class PluginTiles:
-    """Tiles from a path processor and a tile processor, read and made right in the pool."""
-
-    itemsize_bytes = 0
-
-    def __init__(self, form: TileForm, pool: WorkerPool) -> None:
-        self._form = form
-        self._pool = pool
-
-    async def read(self, task: TileTask) -> ReadTile:
-        """The tile of this task, as the Boss accepts it."""
-        index = _tile_index(task)
-        with harming_only(f"tile {index}"):
-            return ReadTile(await self._pool.call(worker.read_tile, index, self._form.spec(task)))
 
 
 class ArrayChunk:
@@ -291,7 +195,7 @@ class ReaderChunks:
         async with others_code(f"chunk {box}", timeout_s=self._timeout_s):
             found = await self._reader.read(box)
         array, made_up = (found.voxels, found.why) if isinstance(found, MadeUp) else (found, "")
-        _check_kind(array, np.ndarray, name=name, due="an array (z, y, x)")
+        check_kind(array, np.ndarray, name=name, due="an array (z, y, x)")
         with harming_only(name):
             return await asyncio.to_thread(check_chunk, array, spec, name=name), made_up
 
@@ -328,13 +232,6 @@ class PluginChunks:
         return _FinishedChunk(task.cuboids, bodies, converted=converted)
 
 
-async def _is_right(image: bytes, spec: TileSpec, name: str) -> bool:
-    """Whether it can be stored as it is. Most images are proved sooner than a thread begins."""
-    if len(image) <= _AT_ONCE_BYTES:
-        return inspect(image, spec, name=name)
-    return await asyncio.to_thread(inspect, image, spec, name=name)
-
-
 def _columns(box: Box) -> dict[_YX, Box]:
     """The parts of a box that are one cuboid wide and high, and as deep as it, by their low corners in it."""
     (front, top, left), (back, bottom, right) = box.start_zyx, box.stop_zyx
@@ -344,15 +241,3 @@ def _columns(box: Box) -> dict[_YX, Box]:
         for y in range(top, bottom, height)
         for x in range(left, right, width)
     }
-
-
-def _tile_index(task: TileTask) -> TileIndex:
-    return TileIndex(x=task.index.x, y=task.index.y, z=task.index.z, t=task.index.t)
-
-
-def _check_kind(found: object, *kinds: type, name: str, due: str) -> None:
-    if not isinstance(found, kinds) or isinstance(found, np.ma.MaskedArray):  # a mask would be lost
-        raise PluginError(
-            f"{name}: the reader returned a {type(found).__name__}, it returns {due}",
-            hint="this is a mistake in the reader's code",
-        )

@@ -1,7 +1,7 @@
-"""What readers may hand over: bytes and arrays; anything else is the reader's mistake and harms one task."""
+"""Chunks from readers: what they may hand over, and chunks that are read in columns of cuboids."""
 
+import asyncio
 import gc
-import io
 import re
 import weakref
 from collections.abc import Callable, Container, Sequence
@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
 from boss_ingest.aws.bucket import buffers
-from boss_ingest.boss.keys import ChunkKey, LookupIds, TileKey
+from boss_ingest.boss.keys import ChunkKey, LookupIds
 from boss_ingest.encode.codec import Codec
 from boss_ingest.encode.conversion import Conversion
 from boss_ingest.encode.cuboid import CheckedChunk, check_chunk
-from boss_ingest.engine import sources
-from boss_ingest.engine.sources import Chunk, ChunkForm, ReaderChunks, ReaderTiles, TileForm
-from boss_ingest.engine.tasks import ChunkTask, Cuboid, TileTask
+from boss_ingest.engine import chunk_source
+from boss_ingest.engine.chunk_source import Chunk, ChunkForm, ReaderChunks
+from boss_ingest.engine.tasks import ChunkTask, Cuboid
 from boss_ingest.errors import MissingSourceError, PluginError, SourceError
 from boss_ingest.plugins.reader import Box, MadeUp
 
@@ -33,10 +32,10 @@ class Returning:
     def __init__(self, found: object) -> None:
         self.found = found
 
-    def locate(self, box: object) -> str:
+    def locate(self, _: object) -> str:
         return "volume.x"
 
-    async def read(self, box: object) -> object:
+    async def read(self, _: object) -> object:
         return self.found
 
 
@@ -61,10 +60,6 @@ async def test_what_is_no_plain_array_is_refused_by_name(found: object) -> None:
 async def test_what_a_reader_made_up_is_told() -> None:
     chunk = await chunks(MadeUp(np.zeros((16, 32, 32), np.uint8), "a.png is not there")).read(TASK)
     assert chunk.made_up == "a.png is not there"
-    made_up = MadeUp(np.zeros((32, 24), np.uint16), "below 0")
-    tiles = ReaderTiles(Returning(made_up), TileForm((32, 24), "uint16", pad=False), NoPool(), timeout_s=10.0)
-    index = TileKey(LookupIds(1, 2, 3), 0, 0, 0, 0, 0)
-    assert (await tiles.read(TileTask("key", "chunk", index, needed_yx=(32, 24)))).made_up == "below 0"
 
 
 DEEP = ChunkTask(
@@ -160,11 +155,12 @@ async def test_nothing_is_held_of_a_chunk_that_is_missing_in_part() -> None:
     gc.disable()
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sources, "check_chunk", _noting(lent))
+            patch.setattr(chunk_source, "check_chunk", _noting(lent))
             with suppress(SourceError):
                 await read(volume)
+        await asyncio.get_running_loop().shutdown_default_executor()  # what its threads held is gone too
         assert len(lent) == 3
-        assert [array() for array in lent] == [None] * 3
+        assert all(array() is None for array in lent)
     finally:
         gc.enable()
 
@@ -176,31 +172,3 @@ def _noting(lent: list[weakref.ref[Any]]) -> Callable[..., CheckedChunk]:
         return checked
 
     return check
-
-
-class NoPool:
-    async def call(self, *args: object) -> object:
-        raise AssertionError("a worker process was asked for what a thread does quicker")
-
-
-@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-async def test_a_plain_array_is_encoded_without_a_worker_process(dtype: str) -> None:
-    pixels = (np.arange(32 * 24) % 251).astype(dtype).reshape(32, 24)
-    index = TileKey(LookupIds(1, 2, 3), 0, 0, 0, 0, 0)
-    tiles = ReaderTiles(Returning(pixels), TileForm((32, 24), dtype, pad=False), NoPool(), timeout_s=10.0)
-    tile = await tiles.read(TileTask("key", "chunk", index, needed_yx=(32, 24)))
-    assert np.array_equal(np.asarray(Image.open(io.BytesIO(tile.image.body))), pixels)
-
-
-class BrokenPool:
-    async def call(self, *args: object) -> object:
-        raise TypeError("cannot pickle '_thread.lock' object")
-
-
-async def test_a_mistake_in_making_a_tile_harms_only_that_tile() -> None:
-    index = TileKey(LookupIds(1, 2, 3), 0, 0, 0, 0, 0)
-    form = TileForm((32, 24), "uint64", pad=False)
-    tiles = ReaderTiles(Returning(np.zeros((32, 24), np.uint64)), form, BrokenPool(), timeout_s=10.0)
-    with pytest.raises(SourceError, match=r"volume\.x is more than .* cannot pickle") as caught:
-        await tiles.read(TileTask("key", "chunk", index, needed_yx=(32, 24)))
-    assert caught.value.source == "volume.x"
