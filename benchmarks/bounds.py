@@ -41,10 +41,10 @@ BOUNDS = {
     ),
     "(f) CPU a task: original ÷ ours": _half(13, "batched queues, no re-encoding"),
     "(b) CPU a task: original ÷ ours": _half(
-        6.2, "PNG with one filter, by a fast zlib, without worker processes"
+        5.1, "PNG with one filter, by a fast zlib, without worker processes"
     ),
     "(d) CPU a task: bare loop ÷ ours": _half(0.4, "what reading and cutting add to a chunk's PUTs"),
-    "(d) CPU a task: original ÷ ours": _half(4.4, "few copies, into memory that is used again"),
+    "(d) CPU a task: original ÷ ours": _half(3.3, "few copies, into memory that is used again"),
     "(a) requests a tile": Bound(1.31, 1.6, "SQS in batches of ten; 4 without", at_most=True),
     "(f) requests a tile": Bound(1.30, 1.6, "SQS in batches of ten; 4 without", at_most=True),
     "engine: tasks ÷ rounds of a plain loop": _half(
