@@ -186,18 +186,16 @@ class ReaderChunks:
         return parts
 
     async def _read(self, box: Box, spec: ChunkSpec) -> _Read:
-        with others_mistakes(f"chunk {box}"):
+        what = f"chunk {box}"
+        with others_mistakes(what):
             name = self._reader.locate(box)
         with of_source(name):
-            return await self._read_as(box, spec, name)
-
-    async def _read_as(self, box: Box, spec: ChunkSpec, name: str) -> _Read:
-        async with others_code(f"chunk {box}", timeout_s=self._timeout_s):
-            found = await self._reader.read(box)
-        array, made_up = (found.voxels, found.why) if isinstance(found, MadeUp) else (found, "")
-        check_kind(array, np.ndarray, name=name, due="an array (z, y, x)")
-        with harming_only(name):
-            return await asyncio.to_thread(check_chunk, array, spec, name=name), made_up
+            async with others_code(what, timeout_s=self._timeout_s):
+                found = await self._reader.read(box)
+            array, made_up = (found.voxels, found.why) if isinstance(found, MadeUp) else (found, "")
+            check_kind(array, np.ndarray, name=name, due="an array (z, y, x)")
+            with harming_only(name):
+                return await asyncio.to_thread(check_chunk, array, spec, name=name), made_up
 
 
 class _FinishedChunk:
