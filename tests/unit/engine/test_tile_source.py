@@ -30,8 +30,11 @@ class NoPool:
 
 
 class BrokenPool:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
     async def call(self, *_: object) -> object:
-        raise TypeError("cannot pickle '_thread.lock' object")
+        raise self.error
 
 
 async def read(found: object, dtype: str, pool: object) -> ReadTile:
@@ -52,7 +55,15 @@ async def test_a_plain_array_is_encoded_without_a_worker_process(dtype: str) -> 
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(tile.image.body))), pixels)
 
 
-async def test_a_mistake_in_making_a_tile_harms_only_that_tile() -> None:
-    with pytest.raises(SourceError, match=r"image\.x is more than .* cannot pickle") as caught:
-        await read(np.zeros((32, 24), np.uint64), "uint64", BrokenPool())
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (TypeError("cannot pickle '_thread.lock' object"), r"image\.x is more than .* cannot pickle"),
+        (MemoryError(), r"image\.x: there is not memory enough"),
+    ],
+    ids=["a mistake", "memory"],
+)
+async def test_what_goes_wrong_with_a_tile_harms_only_that_tile(error: Exception, says: str) -> None:
+    with pytest.raises(SourceError, match=says) as caught:
+        await read(np.zeros((32, 24), np.uint64), "uint64", BrokenPool(error))
     assert caught.value.source == "image.x"
