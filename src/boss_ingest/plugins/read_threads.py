@@ -41,8 +41,8 @@ class _Call:
 class ReadThreads:
     """At most `most` threads at work; `spare` is how many may hang before there are fewer.
 
-    With `patience_s` one thread does all, and one more begins whenever a call has waited for longer: threads that
-    take turns at the interpreter's lock cost more than the reading of a small file.
+    With `patience_s` one thread does all, and one more begins whenever a call has waited for longer: taking
+    turns at the interpreter's lock costs more than the reading of a small file.
     """
 
     def __init__(self, most: int, *, spare: int, patience_s: float = 0.0) -> None:
