@@ -1,6 +1,7 @@
 """Which codec packs a cuboid inside its blosc-1 buffer: by what the channel holds, or as the user says.
 
-Measured on one x86 core (c-blosc 1.21.7, one thread), a cuboid of 16 × 512 × 512, compressing:
+Measured on one x86 core (c-blosc 1.21.7, one thread), a cuboid of 16 × 512 × 512, compressing in blocks of
+blosc's own choice, unless it says otherwise:
 
     images   8-bit TEM (vnc-stack2)        lz4 5 byte-shuffle    9100 MB/s  ratio 1.00
                                            zstd 1                 960 MB/s  ratio 1.02

@@ -1,4 +1,4 @@
-"""Grey images as PNG, in a fifth of the time that Pillow takes, and in no more bytes.
+"""Grey images as PNG, in a fifth of the time that Pillow takes, and in about as many bytes.
 
 PNG lets the writer say each row as what it differs from a guess (its filters). Pillow tries all five on every
 row; one of two does as well for a whole image of microscopy or labels, and a sample tells which. 1024² pixels

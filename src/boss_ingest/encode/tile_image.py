@@ -117,7 +117,7 @@ def _encode(values: NDArray[Any]) -> bytes:
     """As PNG, but 16-bit images as plain TIFF; labels (uint64) in the narrowest image that carries them all.
 
     The noise in the low bits of a 16-bit image does not compress: for 1024² pixels, values near 2000 with
-    noise of 40, PNG takes 50 ms to save a third of the bytes, plain TIFF takes 1.6.
+    noise of 40, PNG takes 12 ms to save a third of the bytes, plain TIFF takes 0.4.
     """
     labels = values.dtype.itemsize > 2
     if labels:

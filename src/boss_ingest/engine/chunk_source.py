@@ -18,10 +18,10 @@ from boss_ingest.encode.conversion import Conversion
 from boss_ingest.encode.cuboid import CheckedChunk, ChunkSpec, check_chunk, pack
 from boss_ingest.encode.pool import WorkerPool
 from boss_ingest.engine import worker
-from boss_ingest.engine.harm import check_kind, harming_only, others_code, others_mistakes
+from boss_ingest.engine.harm import harming_only, others_code, others_mistakes, taken
 from boss_ingest.engine.tasks import ChunkTask, Cuboid
 from boss_ingest.errors import IngestError, MissingSourceError, SourceError, of_source
-from boss_ingest.plugins.reader import Box, ChunkReader, MadeUp
+from boss_ingest.plugins.reader import Box, ChunkReader
 
 _YX = tuple[int, int]
 _ZYX = tuple[int, int, int]
@@ -148,10 +148,8 @@ class ReaderChunks:
         columns = _columns(whole)
         with others_mistakes(f"chunk {whole}"):
             apart = len(columns) > 1 and self._reader.reads_apart([*columns.values()])
-            name = self._reader.locate(whole)
         if apart:
-            with of_source(name):
-                parts = await self._read_apart(columns, name)
+            parts = await self._read_apart(columns, whole)
         else:
             parts = {(0, 0): await self._read(whole, self._form.spec(task))}
         return ArrayChunk(
@@ -162,7 +160,7 @@ class ReaderChunks:
             converted=any(checked.converted for checked, _ in parts.values()),
         )
 
-    async def _read_apart(self, boxes: Mapping[_YX, Box], name: str) -> dict[_YX, _Read]:
+    async def _read_apart(self, boxes: Mapping[_YX, Box], whole: Box) -> dict[_YX, _Read]:
         parts: dict[_YX, _Read] = {}
         missing: list[tuple[str, str]] = []  # not the errors, which would hold what was read
 
@@ -180,22 +178,25 @@ class ReaderChunks:
             raise errors.exceptions[0] from None
         if missing:
             what, hint = missing[0]
-            if parts:  # the rest must not be lost
-                raise SourceError(f"{name} is missing in part: {what}", hint=hint)
-            raise MissingSourceError(f"{name} is not there: {what}", hint=hint)
+            name = self._located(whole)
+            with of_source(name):
+                if parts:  # the rest must not be lost
+                    raise SourceError(f"{name} is missing in part: {what}", hint=hint)
+                raise MissingSourceError(f"{name} is not there: {what}", hint=hint)
         return parts
 
     async def _read(self, box: Box, spec: ChunkSpec) -> _Read:
-        what = f"chunk {box}"
-        with others_mistakes(what):
-            name = self._reader.locate(box)
+        name = self._located(box)
         with of_source(name):
-            async with others_code(what, timeout_s=self._timeout_s):
+            async with others_code(f"chunk {box}", timeout_s=self._timeout_s):
                 found = await self._reader.read(box)
-            array, made_up = (found.voxels, found.why) if isinstance(found, MadeUp) else (found, "")
-            check_kind(array, np.ndarray, name=name, due="an array (z, y, x)")
+            array, made_up = taken(found, np.ndarray, name=name, due="an array (z, y, x)")
             with harming_only(name):
                 return await asyncio.to_thread(check_chunk, array, spec, name=name), made_up
+
+    def _located(self, box: Box) -> str:
+        with others_mistakes(f"chunk {box}"):
+            return self._reader.locate(box)
 
 
 class _FinishedChunk:

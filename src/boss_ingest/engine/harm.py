@@ -6,11 +6,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import numpy as np
 
 from boss_ingest.errors import IngestError, PluginError, SourceError
 from boss_ingest.plugins.blame import last_line
+from boss_ingest.plugins.reader import MadeUp
 
 log = logging.getLogger(__name__)
 
@@ -77,10 +79,15 @@ def others_mistakes(
         ) from error
 
 
-def check_kind(found: object, *kinds: type, name: str, due: str) -> None:
-    """Raise PluginError when what a reader returned is none of these kinds; a mask would be lost."""
-    if not isinstance(found, kinds) or isinstance(found, np.ma.MaskedArray):
+def taken(found: Any, *kinds: type, name: str, due: str) -> tuple[Any, str]:
+    """What a reader returned, and why it was made up ("" when it was read).
+
+    Raises PluginError when it is none of these kinds; an array's mask would be lost.
+    """
+    source, made_up = (found.voxels, found.why) if isinstance(found, MadeUp) else (found, "")
+    if not isinstance(source, kinds) or isinstance(source, np.ma.MaskedArray):
         raise PluginError(
-            f"{name}: the reader returned a {type(found).__name__}, it returns {due}",
+            f"{name}: the reader returned a {type(source).__name__}, it returns {due}",
             hint="this is a mistake in the reader's code",
         )
+    return source, made_up

@@ -13,7 +13,7 @@ from boss_ingest.encode.conversion import Conversion
 from boss_ingest.encode.pool import WorkerPool
 from boss_ingest.encode.tile_image import TileImage, TileSpec, fit, inspect, is_quick
 from boss_ingest.engine import worker
-from boss_ingest.engine.harm import check_kind, harming_only, others_code, others_mistakes
+from boss_ingest.engine.harm import harming_only, others_code, others_mistakes, taken
 from boss_ingest.engine.tasks import TileTask
 from boss_ingest.errors import of_source
 from boss_ingest.plugins.reader import MadeUp, TileIndex, TileReader
@@ -89,8 +89,8 @@ class ReaderTiles:
     async def _made_right(
         self, found: bytes | NDArray[np.generic] | MadeUp, spec: TileSpec, name: str
     ) -> ReadTile:
-        source, made_up = (found.voxels, found.why) if isinstance(found, MadeUp) else (found, "")
-        check_kind(source, bytes, np.ndarray, name=name, due="the bytes of an image, or an array (y, x)")
+        due = "the bytes of an image, or an array (y, x)"
+        source, made_up = taken(found, bytes, np.ndarray, name=name, due=due)
         with harming_only(name):
             if isinstance(source, bytes) and await _is_right(source, spec, name):
                 return ReadTile(TileImage(source, passed_through=True), made_up)
